@@ -1,0 +1,56 @@
+"""The checks that public functions share: one clear error, before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def described(x: Any) -> str:
+    """Shape and dtype of an array, for an error message."""
+    return f"(shape {tuple(x.shape)}, dtype {x.dtype})"
+
+
+def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[np.float32]:
+    """``x`` as a finite float32 array of shape ``(n, *shape)``, n ≥ 1; ``None`` stands for any size."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected {what} as numbers, got dtype {x.dtype}.")
+    if x.ndim != 1 + len(shape) or any(w not in (None, s) for w, s in zip(shape, x.shape[1:], strict=True)):
+        wanted = ", ".join(["n", *("any" if w is None else str(w) for w in shape)])
+        raise ValueError(f"{name}: expected {what} of shape ({wanted}), got {described(x)}.")
+    if len(x) == 0:
+        raise ValueError(f"{name}: expected at least one row of {what}, got none {described(x)}.")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise ValueError(f"{name}: {what} must be finite, got {np.sum(~np.isfinite(x))} NaN or infinite values {described(x)}.")
+    return x.astype(np.float32, copy=False)
+
+
+def pixels(name: str, x: Any, shape: Sequence[int | None], bounded: bool = True) -> NDArray[np.float32]:
+    """Images as a float32 array (n, *shape), in [0, 1] where ``bounded``."""
+    given = np.asarray(x)
+    x = array(name, given, shape, "images")
+    low, high = float(x.min()), float(x.max())
+    if bounded and (low < 0 or high > 1):
+        worst = f"values up to {high}" if high > 1 else f"values down to {low}"
+        hint = " Divide by 255, or load with datasets.load()." if 1 < high <= 255 and low >= 0 else ""
+        raise ValueError(f"{name}: pixels must lie in [0, 1], got {worst} {described(given)}.{hint}")
+    return x
+
+
+def count(name: str, value: Any, least: int = 1) -> int:
+    """``value`` as an int, at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}.")
+    return int(value)
+
+
+def number(name: str, value: Any, least: float = 0.0) -> float:
+    """``value`` as a finite float, at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < float("inf"):
+        raise ValueError(f"{name}: expected a finite number of at least {least:g}, got {value!r}.")
+    return float(value)

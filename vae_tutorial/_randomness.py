@@ -1,0 +1,69 @@
+"""Randomness that can be stopped, resumed and repeated: the order of training data, and the noise that scores images."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from vae_tutorial.bounds import Tensor
+
+
+class Batches(keras.utils.PyDataset):
+    """Arrays in batches, in an order that is a function of a seed which the caller gives anew for each epoch.
+
+    Keras shuffles arrays by the global generator of each back end. Then a training that is saved, loaded and continued
+    sees another order than one that was never interrupted. Here the seed holds the number of steps that the model has
+    been trained for, which is saved with its weights. Without ``epoch_seed`` the order is that of the arrays.
+    """
+
+    def __init__(
+        self, arrays: Sequence[NDArray[Any]], batch_size: int, epoch_seed: Callable[[], list[int]] | None = None
+    ) -> None:
+        super().__init__()
+        self.arrays, self.batch_size, self.epoch_seed = arrays, batch_size, epoch_seed
+        self.order = np.arange(len(arrays[0]))
+        self.on_epoch_begin()
+
+    def on_epoch_begin(self) -> None:
+        if self.epoch_seed:
+            self.order = np.random.default_rng(self.epoch_seed()).permutation(len(self.order))
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.order) / self.batch_size)
+
+    def __getitem__(self, i: int) -> tuple[NDArray[Any], ...]:
+        rows = self.order[i * self.batch_size : (i + 1) * self.batch_size]
+        return tuple(a[rows] for a in self.arrays)
+
+
+def common_uniforms(k: int, d: int, *seed: int) -> NDArray[np.float32]:
+    """Uniform noise that all images share, the same on every back end: (k, d)"""
+    return np.random.default_rng(seed).random((k, d), dtype=np.float32)
+
+
+def row_shifts(x: NDArray[np.float32], d: int) -> NDArray[np.float32]:
+    """A uniform number for each image and latent dimension, from the image's own bytes: (n, ...) -> (n, d)
+
+    It depends on nothing else: not on the image's place, nor on the images around it.
+    """
+    digests = b"".join(hashlib.shake_128(row.tobytes()).digest(4 * d) for row in x)
+    return (np.frombuffer(digests, "<u4").reshape(len(x), d) * 2.0**-32).astype(np.float32)
+
+
+def shifted_normals(uniforms: Tensor, shifts: Tensor) -> Tensor:
+    """Standard normal noise for each image, from common uniforms turned by the image's shifts: (k, d), (n, d) -> (k, n, d)
+
+    A random shift modulo 1 (Cranley & Patterson, 1976) leaves a uniform number uniform, and makes any two images' numbers
+    independent. So the scores of a data set average out as they do with fresh noise, and yet each image keeps its own.
+    """
+    u = uniforms[:, None, :] + shifts[None, :, :]
+    u = u - ops.floor(u)
+    edge = 2.0**-24  # keep clear of 0 and 1, where the normal's quantile is infinite
+    return math.sqrt(2.0) * ops.erfinv(ops.clip(2.0 * u - 1.0, edge - 1.0, 1.0 - edge))

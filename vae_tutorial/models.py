@@ -1,0 +1,537 @@
+"""The two models of the book: an autoencoder, and the variational autoencoder that it becomes.
+
+Both are ``keras.Model``s around any encoder and decoder. They override ``compute_loss``, never ``train_step``, so that
+``fit``, ``evaluate``, callbacks and saving are Keras's own on every back end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import ArrayLike, NDArray
+
+from vae_tutorial import _checks, bounds, likelihoods
+from vae_tutorial._randomness import Batches, common_uniforms, row_shifts, shifted_normals
+from vae_tutorial.bounds import Tensor
+from vae_tutorial.likelihoods import Likelihood
+
+Array = NDArray[np.float32]
+
+LOG_VAR_LIMIT = 30.0  # exp of it is finite in float32, so that one wild encoder output makes no NaN
+ROWS = 128  # images scored at a time: a fixed number, so that an image's score does not depend on its neighbours
+TILE_PIXELS = 2**24  # decoded pixels held at a time while scoring: 64 MB
+
+
+class Posterior(NamedTuple):
+    """The Gaussian q(z|x) of each image: two arrays (n, d)."""
+
+    mean: Tensor
+    log_var: Tensor
+
+
+class Estimate(NamedTuple):
+    """A Monte Carlo estimate for each image, in nats: two arrays (n,)."""
+
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    """One standard deviation of ``value`` over the draws of z; NaN for a single draw."""
+
+
+class LogLikelihood(NamedTuple):
+    """An importance-sampling estimate of log p(x) for each image, in nats: three arrays (n,)."""
+
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    """One standard deviation of ``value`` over the draws of z; NaN for a single draw."""
+    doubling_gain: NDArray[np.float64]
+    """``value`` with k draws less its mean over both halves of them: about the bias that is left. NaN for a single draw."""
+
+
+class Terms(NamedTuple):
+    """What a loss is made of, in nats; ``compute_loss`` puts it together."""
+
+    distortion: Tensor
+    """−log p(x|z): (k, n), one row a draw of z; (n,) for an autoencoder, which draws nothing."""
+    rate: Tensor | None = None
+    """KL divergence of q(z|x) from the prior, per latent dimension: (n, d)"""
+    log_weights: Tensor | None = None
+    """log p(x, z) − log q(z|x): (k, n), where the objective needs it"""
+
+
+@keras.saving.register_keras_serializable("vae_tutorial")
+class Nats(keras.metrics.Metric):
+    """Mean over images of named quantities in nats, exact over batches of any size."""
+
+    def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(name="nats", **kwargs)
+        self.names = names
+        self.totals = self.add_weight(shape=(len(names) + 1,), initializer="zeros", name="totals")
+
+    def update_state(self, values: list[Tensor], weights: Tensor) -> None:
+        sums = [ops.sum(v * weights) for v in values]
+        self.totals.assign_add(ops.stack([*sums, ops.sum(weights)]))
+
+    @property
+    def seen(self) -> Tensor:
+        """Number of images so far."""
+        return self.totals[-1]
+
+    def result(self) -> dict[str, Tensor]:
+        means = self.totals[:-1] / ops.maximum(self.seen, 1e-7)
+        return {name: means[i] for i, name in enumerate(self.names)}
+
+
+@keras.saving.register_keras_serializable("vae_tutorial")
+class Autoencoder(keras.Model):
+    """Autoencoder: a code for each image, and an image for each code.
+
+    >>> model = Autoencoder(mlp_encoder((8, 8, 1), 2, variational=False), mlp_decoder(2, (8, 8, 1)))
+    >>> model.compile(); model.fit(x_train, epochs=20)      # (n, 8, 8, 1), pixels in [0, 1]
+    >>> model.encode(x_test), model.reconstruct(x_test)     # (n, 2), (n, 8, 8, 1)
+
+    It minimises the *distortion* −log p(x|z), in nats per image. The encoder has one output (n, d); the decoder maps
+    (n, d) to the parameters of ``likelihood`` ("bernoulli", "continuous_bernoulli", "gaussian" or a ``Likelihood``; with
+    ``Gaussian(sigma=1.0)`` the distortion is half the squared error plus a constant). Training noise and the order of
+    the images follow from ``seed`` and the number of steps so far.
+    Raises ValueError where encoder, decoder and likelihood don't fit together.
+    """
+
+    encoder_outputs = 1
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        likelihood: str | Likelihood = "bernoulli",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.likelihood = likelihoods.get(likelihood)
+        self.image_shape, self.latent_dim = _matching_shapes(encoder, decoder, self.likelihood, self.encoder_outputs)
+        self.encoder, self.decoder = encoder, decoder
+        self.seed = _checks.count("seed", seed, least=0)
+        self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
+        self.nats = Nats(self.metric_names)
+        self.built = True
+
+    metric_names: tuple[str, ...] = ("distortion",)
+
+    # -- what it computes ------------------------------------------------------------------------------------------
+
+    def call(self, x: Tensor, training: bool = False) -> Any:
+        """Reconstruction of each image, (n, h, w, c) -> (n, h, w, c); in training, the ``Terms`` of the loss."""
+        if training:
+            return self.terms(x, training=True)
+        return self.likelihood.mean(self.decoder(self._code(x)))
+
+    def terms(self, x: Tensor, training: bool = False) -> Terms:
+        """The parts of the loss, for images (n, h, w, c)."""
+        return Terms(distortion=-self.likelihood.log_prob(x, self.decoder(self._code(x), training=training)))
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Terms | Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Mean loss of a batch (n, h, w, c), in nats per image; updates the metrics. ``y`` is ignored."""
+        terms = y_pred if isinstance(y_pred, Terms) else self.terms(x, training)
+        weights = ops.ones(ops.shape(x)[:1]) if sample_weight is None else ops.cast(sample_weight, "float32")
+        loss = self._objective(terms, weights)
+        self.nats.update_state(self._measured(terms), weights)
+        if training:
+            self.step.assign_add(1)
+        return loss
+
+    def _code(self, x: Tensor) -> Tensor:
+        return self.encoder(x)
+
+    def _objective(self, terms: Terms, weights: Tensor) -> Tensor:
+        return ops.mean(weights * terms.distortion)
+
+    def _measured(self, terms: Terms) -> list[Tensor]:
+        """Per-image values of the metrics, in the order of ``metric_names``."""
+        return [terms.distortion]
+
+    # -- numpy in, numpy out ---------------------------------------------------------------------------------------
+
+    def encode(self, x: ArrayLike) -> Any:
+        """Code of each image: (n, h, w, c) -> (n, d)"""
+        return self.encoder.predict(self._pixels("x", x), batch_size=ROWS, verbose=0)
+
+    def decode(self, z: ArrayLike) -> Array:
+        """Mean image of each code: (n, d) -> (n, h, w, c)"""
+        return ops.convert_to_numpy(self.likelihood.mean(self._decoded(z)))
+
+    def reconstruct(self, x: ArrayLike) -> Array:
+        """Image decoded from each image's own code, (n, h, w, c) -> (n, h, w, c): nothing is drawn"""
+        return self.predict(x, batch_size=ROWS, verbose=0)
+
+    def _decoded(self, z: ArrayLike) -> Array:
+        z = _checks.array("z", z, (self.latent_dim,), "codes")
+        return self.decoder.predict(z, batch_size=ROWS, verbose=0)
+
+    def _pixels(self, name: str, x: Any) -> Array:
+        return _checks.pixels(name, x, self.image_shape, self.likelihood.bounded)
+
+    # -- Keras's verbs: defaults, and checks before work starts ------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: str | keras.Optimizer = "adam",
+        run_eagerly: bool = False,
+        steps_per_execution: int | None = None,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Keras's ``compile``, with defaults that train fast on the active back end. There is no loss to choose.
+
+        ``steps_per_execution`` is 32 on TensorFlow and JAX, so callbacks see every 32nd batch; PyTorch has only 1.
+        """
+        if steps_per_execution is None:
+            steps_per_execution = 1 if keras.backend.backend() == "torch" or run_eagerly else 32
+        super().compile(
+            optimizer=optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """The optimizer, and none of the execution settings: those belong to a machine and a back end."""
+        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        *,
+        shuffle: bool = True,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Keras's ``fit``: ``fit(x_train, epochs=20, batch_size=128, validation_data=x_test)``.
+
+        Arrays (n, h, w, c) are checked first, and shuffled by (``seed``, steps so far): training that is saved, loaded
+        and continued sees the same batches as training that never stopped. ``y`` is ignored.
+        Raises ValueError for images of another shape, NaN, or pixels outside [0, 1] where the likelihood needs that.
+        """
+        if validation_data is not None:
+            images, *rest = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            validation_data = (self._pixels("validation_data", images) if _is_array(images) else images, *rest)
+        if not _is_array(x):
+            given = {"batch_size": batch_size, "shuffle": shuffle, "sample_weight": sample_weight}
+            return super().fit(x, y, validation_split=validation_split, validation_data=validation_data, **given, **kwargs)
+        batch_size = 32 if batch_size is None else _checks.count("batch_size", batch_size)  # 32: Keras's own default
+        columns = [self._pixels("x", x)]
+        if sample_weight is not None:
+            weights = _checks.array("sample_weight", sample_weight, (), "weights")
+            columns += [weights, weights]  # Keras wants a y before the weights; the model ignores it
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError(f"sample_weight: expected one for each of {len(columns[0])} images, got {len(columns[1])}.")
+        if validation_split and validation_data is None:
+            kept = _kept(len(columns[0]), validation_split)
+            validation_data = tuple(column[kept:] for column in columns)
+            columns = [column[:kept] for column in columns]
+        epoch_seed = (lambda: [self.seed, int(self.step)]) if shuffle else None
+        kwargs.setdefault("validation_batch_size", batch_size)
+        return super().fit(Batches(columns, batch_size, epoch_seed), validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Keras's ``evaluate``: loss and metrics in nats per image, exact over batches of any size."""
+        if _is_array(x) and not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
+            x = self._pixels("x", x)
+        return super().evaluate(x, y, **kwargs)
+
+    def predict(self, x: Any, **kwargs: Any) -> Any:
+        """Keras's ``predict``: the reconstructions."""
+        return super().predict(self._pixels("x", x) if _is_array(x) else x, **kwargs)
+
+    # -- saving ------------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        parts = {"encoder": self.encoder, "decoder": self.decoder, "likelihood": self.likelihood}
+        config = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+        dtype = keras.saving.serialize_keras_object(self.dtype_policy)
+        return {**config, "seed": self.seed, "name": self.name, "dtype": dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Autoencoder:
+        parts = {
+            name: keras.saving.deserialize_keras_object(part, custom_objects=custom_objects) if isinstance(part, dict) else part
+            for name, part in config.items()
+        }
+        return cls(**parts)
+
+
+@keras.saving.register_keras_serializable("vae_tutorial")
+class VAE(Autoencoder):
+    """Variational autoencoder: an encoder that answers with a distribution, and a prior that codes are drawn from.
+
+    >>> vae = VAE(mlp_encoder((28, 28, 1), 20), mlp_decoder(20, (28, 28, 1)))
+    >>> vae.compile(); vae.fit(x_train, epochs=20, batch_size=128)      # (n, 28, 28, 1), pixels in [0, 1]
+    >>> vae.evaluate(x_test, return_dict=True)      # loss, elbo, rate, distortion in nats per image
+    >>> vae.sample(16, seed=0)                      # (16, 28, 28, 1)
+
+    The encoder has two outputs (n, d), mean and log-variance of q(z|x); the prior is the standard normal. The loss is
+    ``distortion + β · rate``, the rate in closed form, the distortion averaged over ``samples`` draws of z (Kingma &
+    Welling, 2014; Higgins et al., 2017). The metric ``elbo`` is −(distortion + rate) whatever β is.
+
+    - ``free_bits``: nats below which a latent dimension's mean rate costs nothing less (Kingma et al., 2016).
+    - ``objective="iwae"``: maximise the importance-weighted bound with k = ``samples`` (Burda et al., 2016) instead;
+      refused together with β ≠ 1 or free bits, of which that bound knows nothing.
+    - ``seed``: training noise is a function of it and of the number of steps so far.
+
+    Raises ValueError for a negative β, fewer than one sample, or parts that don't fit together.
+    """
+
+    encoder_outputs = 2
+    metric_names = ("elbo", "rate", "distortion")
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        likelihood: str | Likelihood = "bernoulli",
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        samples: int = 1,
+        objective: str = "elbo",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood, seed, **kwargs)
+        beta = _checks.number("beta", beta)
+        self.free_bits = _checks.number("free_bits", free_bits)
+        self.samples = _checks.count("samples", samples)
+        if objective not in ("elbo", "iwae"):
+            raise ValueError(f"objective: expected 'elbo' or 'iwae', got {objective!r}.")
+        if objective == "iwae" and (beta != 1.0 or free_bits):
+            raise ValueError(f"objective: 'iwae' has no β and no free bits, got beta={beta}, free_bits={free_bits}.")
+        self.objective = objective
+        # a weight, because a Python number would be compiled into the training step and never change again
+        self.beta = self.add_weight(
+            shape=(), dtype="float32", initializer=keras.initializers.Constant(beta), trainable=False, name="beta"
+        )
+        self.noise = keras.random.SeedGenerator(self.seed)
+
+    # -- what it computes ------------------------------------------------------------------------------------------
+
+    def terms(self, x: Tensor, training: bool = False) -> Terms:
+        """The parts of the loss, for images (n, h, w, c) and ``samples`` draws of each image's code."""
+        q = posterior(self.encoder, x)
+        shape = (self.samples, ops.shape(q.mean)[0], self.latent_dim)
+        eps = keras.random.normal(shape, dtype="float32", seed=self._next_noise(training))
+        log_likelihood, log_ratio = _log_joint_parts(self.decoder, self.likelihood, x, q, eps)
+        return Terms(-log_likelihood, bounds.rate_per_dimension(*q), log_likelihood + log_ratio)
+
+    def _next_noise(self, training: bool) -> keras.random.SeedGenerator:
+        """A generator whose state follows from (seed, steps) in training, from (seed, images seen) in evaluation.
+
+        So an interrupted training continues with the noise that it would have had, and evaluating twice gives the same
+        number. The state of a SeedGenerator alone is not saved with the weights.
+        """
+        stream, position = (self.seed, self.step) if training else (self.seed + 2**30, self.nats.seen)
+        dtype = self.noise.state.dtype
+        self.noise.state.assign(ops.stack([ops.cast(stream, dtype), ops.cast(position, dtype)]))
+        return self.noise
+
+    def _code(self, x: Tensor) -> Tensor:
+        return posterior(self.encoder, x).mean
+
+    def _objective(self, terms: Terms, weights: Tensor) -> Tensor:
+        if self.objective == "iwae":
+            return -ops.mean(weights * bounds.iwae(terms.log_weights))
+        rates = ops.mean(weights[:, None] * terms.rate, axis=0)  # per latent dimension
+        distortion = ops.mean(weights * ops.mean(terms.distortion, axis=0))
+        return distortion + self.beta * ops.sum(ops.maximum(rates, self.free_bits))
+
+    def _measured(self, terms: Terms) -> list[Tensor]:
+        distortion, rate = ops.mean(terms.distortion, axis=0), ops.sum(terms.rate, axis=-1)
+        return [-(distortion + rate), rate, distortion]
+
+    # -- numpy in, numpy out ---------------------------------------------------------------------------------------
+
+    def encode(self, x: ArrayLike) -> Posterior:
+        """Mean and log-variance of q(z|x): (n, h, w, c) -> (n, d), (n, d)"""
+        return Posterior(*super().encode(x))
+
+    def sample(self, n: int, seed: int = 0, draw: bool = False) -> Array:
+        """Images of n codes drawn from the prior: -> (n, h, w, c)
+
+        Mean images, as papers show them; with ``draw`` the pixels are drawn from the likelihood too, as the model says.
+        """
+        n, seed = _checks.count("n", n), _checks.count("seed", seed, least=0)
+        z = np.random.default_rng(seed).standard_normal((n, self.latent_dim), np.float32)
+        params = self._decoded(z)
+        images = self.likelihood.sample(params, seed) if draw else self.likelihood.mean(params)
+        return ops.convert_to_numpy(images)
+
+    def log_weights(self, x: ArrayLike, k: int = 1, seed: int = 0) -> Array:
+        """Log-weights log p(x, z) − log q(z|x) of k draws for each image, in nats: (n, h, w, c) -> (k, n)
+
+        Their mean over k is the ELBO, their log-mean-exp the importance-weighted bound (``bounds``). An image's numbers
+        depend on the image, k and ``seed``: not on its place, the images beside it, or a batch size.
+        """
+        x = self._pixels("x", x)
+        log_w = np.empty((_checks.count("k", k), len(x)), np.float32)
+        for rows, draws, tile in self._tiles(x, k, seed):
+            log_w[draws, rows] = tile
+        return log_w
+
+    def elbo(self, x: ArrayLike, k: int = 16, seed: int = 0) -> Estimate:
+        """Evidence lower bound of each image from k draws, in nats: (n, h, w, c) -> value (n,), standard error (n,)
+
+        Unbiased for every k, which only makes it less noisy. Memory does not grow with k.
+        """
+        x = self._pixels("x", x)
+        k = _checks.count("k", k)
+        total, squares = np.zeros((2, len(x)))
+        for rows, _, log_w in self._tiles(x, k, seed):
+            total[rows] += np.sum(log_w, axis=0, dtype=np.float64)
+            squares[rows] += np.sum(np.square(log_w, dtype=np.float64), axis=0)
+        mean = total / k
+        variance = np.maximum(squares / k - mean**2, 0.0)
+        return Estimate(mean, np.sqrt(variance / (k - 1)) if k > 1 else np.full_like(mean, np.nan))
+
+    def log_likelihood(self, x: ArrayLike, k: int = 200, seed: int = 0) -> LogLikelihood:
+        """log p(x) of each image by importance sampling with k draws, in nats: (n, h, w, c) -> three arrays (n,)
+
+        Too low in expectation, by less as k grows: ``doubling_gain``, what the last doubling of k brought, is about what
+        is still missing. The standard error is that of a logarithm of a mean, to first order. Memory does not grow with k.
+        Burda, Grosse & Salakhutdinov (2016), equation 8.
+        """
+        x = self._pixels("x", x)
+        k = _checks.count("k", k)
+        half = k // 2
+        total, squares, first, second = sums = np.full((4, len(x)), -np.inf)  # logarithms of sums of weights
+        for rows, draws, log_w in self._tiles(x, k, seed):
+            log_w = log_w.astype(np.float64)
+            i = np.arange(draws.start, draws.stop)
+            parts = (log_w, 2.0 * log_w, log_w[i < half], log_w[(half <= i) & (i < 2 * half)])
+            for log_sum, part in zip(sums, parts, strict=True):
+                log_sum[rows] = np.logaddexp(log_sum[rows], np.logaddexp.reduce(part, axis=0, initial=-np.inf))
+        value = total - np.log(k)
+        if k == 1:
+            return LogLikelihood(value, *np.full((2, len(x)), np.nan))
+        relative_variance = np.maximum(k * np.exp(squares - 2.0 * total) - 1.0, 0.0) / (k - 1)
+        return LogLikelihood(value, np.sqrt(relative_variance), value - 0.5 * (first + second) + np.log(half))
+
+    def _tiles(self, x: Array, k: int, seed: int) -> Iterator[tuple[slice, slice, Array]]:
+        """Log-weights tile by tile: (rows, draws, values), of a fixed number of rows, the last one padded."""
+        seed = _checks.count("seed", seed, least=0)
+        if self not in _SCORERS:
+            _SCORERS[self] = _Scorer(self.encoder, self.decoder, self.likelihood)
+        width = min(k, 32, max(1, TILE_PIXELS // (ROWS * x[0].size)))
+        for start in range(0, len(x), ROWS):
+            images = np.zeros((ROWS, *self.image_shape), np.float32)
+            n = len(x[start : start + ROWS])
+            images[:n] = x[start : start + n]
+            shifts = row_shifts(images, self.latent_dim)
+            for first in range(0, k, width):
+                uniforms = common_uniforms(min(width, k - first), self.latent_dim, seed, first)
+                tile = _SCORERS[self].predict_on_batch([images, shifts, uniforms])
+                yield slice(start, start + n), slice(first, first + len(tile)), tile[:, :n]
+
+    # -- saving ------------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"free_bits": self.free_bits, "samples": self.samples, "objective": self.objective}
+        return {**super().get_config(), "beta": float(ops.convert_to_numpy(self.beta)), **own}
+
+
+def posterior(encoder: keras.Model, x: Tensor) -> Posterior:
+    """q(z|x) in float32: images (n, h, w, c) -> mean (n, d), log-variance (n, d)"""
+    mean, log_var = (ops.cast(output, "float32") for output in encoder(x))
+    return Posterior(mean, ops.clip(log_var, -LOG_VAR_LIMIT, LOG_VAR_LIMIT))
+
+
+def _log_joint_parts(
+    decoder: keras.Model, likelihood: Likelihood, x: Tensor, q: Posterior, eps: Tensor
+) -> tuple[Tensor, Tensor]:
+    """log p(x|z), and log p(z) − log q(z|x), at z = mean + σ·eps: eps (k, n, d) -> (k, n), (k, n)"""
+    k, n, d = ops.shape(eps)
+    z = q.mean + ops.exp(0.5 * q.log_var) * eps
+    params = decoder(ops.reshape(z, (-1, d)))
+    log_likelihood = likelihood.log_prob(x, ops.reshape(params, (k, n, *params.shape[1:])))
+    # log q from eps itself: where σ is tiny beside the mean, z − mean has lost it
+    log_q = bounds.gaussian_log_prob(eps) - 0.5 * ops.sum(q.log_var, axis=-1)
+    return log_likelihood, bounds.gaussian_log_prob(z) - log_q
+
+
+class _Scorer(keras.Model):
+    """Log-weights as a model of its own, so that Keras compiles them on every back end."""
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, likelihood: Likelihood) -> None:
+        super().__init__(name="scorer", dtype="float32")  # noise stays in full precision under a mixed policy
+        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        x, shifts, uniforms = inputs
+        eps = shifted_normals(uniforms, shifts)
+        log_likelihood, log_ratio = _log_joint_parts(self.decoder, self.likelihood, x, posterior(self.encoder, x), eps)
+        return log_likelihood + log_ratio
+
+
+# compiled once a VAE; beside the models, since Keras would save and count what is an attribute of one
+_SCORERS: WeakKeyDictionary[VAE, _Scorer] = WeakKeyDictionary()
+
+
+def _is_array(x: Any) -> bool:
+    """Whether ``x`` is an array or a tensor, and no data set or iterator."""
+    return hasattr(x, "shape") and hasattr(x, "dtype") or isinstance(x, list)
+
+
+def _kept(n: int, validation_split: float) -> int:
+    """Number of the n images that stay for training."""
+    kept = int(n * (1.0 - _checks.number("validation_split", validation_split)))
+    if not 0 < kept < n:
+        raise ValueError(f"validation_split: {validation_split!r} of {n} images leaves one of the two parts empty.")
+    return kept
+
+
+def _matching_shapes(
+    encoder: keras.Model, decoder: keras.Model, likelihood: Likelihood, outputs: int
+) -> tuple[tuple[int, int, int], int]:
+    """Image shape and latent size of a pair that fits together; ValueError where it doesn't."""
+    shapes = {}
+    for role, network in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(network, keras.Model):
+            raise ValueError(f"{role}: expected a keras.Model, got {type(network).__name__}.")
+        try:
+            shapes[role] = network.input_shape, network.output_shape
+        except AttributeError:
+            raise ValueError(f"{role}: expected a functional or sequential model that is built; {network.name!r} has no shape yet.") from None
+    image, codes = shapes["encoder"]
+    if len(image) != 4 or None in image[1:]:
+        raise ValueError(f"encoder: expected images of fixed size as input, (n, h, w, c), got {image}.")
+    codes = codes if isinstance(codes, list) else [codes]
+    if len(codes) != outputs or any(len(code) != 2 or code != codes[0] for code in codes):
+        wanted = "two outputs (n, d), mean and log-variance" if outputs == 2 else "one output (n, d), the code"
+        raise ValueError(f"encoder: expected {wanted}, got {len(codes)} of shape {', '.join(map(str, codes))}.")
+    if shapes["decoder"][0] != codes[0]:
+        raise ValueError(f"decoder: expected input of shape {codes[0]}, as the encoder's output, got {shapes['decoder'][0]}.")
+    height, width, channels = image[1:]
+    wanted = (None, height, width, channels * likelihood.channels)
+    if shapes["decoder"][1] != wanted:
+        raise ValueError(
+            f"decoder: expected output of shape {wanted}, {likelihood.channels} parameter(s) of the {likelihood.name} "
+            f"likelihood for each channel of the encoder's {image[1:]} images, got {shapes['decoder'][1]}."
+        )
+    return image[1:], codes[0][1]
