@@ -15,7 +15,7 @@ from vae_tutorial._backend import ensure_backend
 
 ensure_backend()  # before anything imports Keras
 
-from vae_tutorial import bounds, datasets, likelihoods, models, networks  # noqa: E402
+from vae_tutorial import bounds, datasets, latent, likelihoods, models, networks  # noqa: E402
 from vae_tutorial.models import VAE, Autoencoder  # noqa: E402
 from vae_tutorial.schedules import BetaSchedule  # noqa: E402
 

@@ -26,7 +26,9 @@ def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[
     if len(x) == 0:
         raise ValueError(f"{name}: expected at least one row of {what}, got none {described(x)}.")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise ValueError(f"{name}: {what} must be finite, got {np.sum(~np.isfinite(x))} NaN or infinite values {described(x)}.")
+        raise ValueError(
+            f"{name}: {what} must be finite, got {np.sum(~np.isfinite(x))} NaN or infinite values {described(x)}."
+        )
     return x.astype(np.float32, copy=False)
 
 

@@ -1,4 +1,4 @@
-"""Randomness that can be stopped, resumed and repeated: the order of training data, and the noise that scores images."""
+"""Randomness that can be stopped, resumed and repeated: the order of training images, the noise that scores them."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def row_shifts(x: NDArray[np.float32], d: int) -> NDArray[np.float32]:
 
 
 def shifted_normals(uniforms: Tensor, shifts: Tensor) -> Tensor:
-    """Standard normal noise for each image, from common uniforms turned by the image's shifts: (k, d), (n, d) -> (k, n, d)
+    """Standard normal noise of each image, from common uniforms and its own shifts: (k, d), (n, d) -> (k, n, d)
 
-    A random shift modulo 1 (Cranley & Patterson, 1976) leaves a uniform number uniform, and makes any two images' numbers
-    independent. So the scores of a data set average out as they do with fresh noise, and yet each image keeps its own.
+    A random shift modulo 1 (Cranley & Patterson, 1976) leaves a uniform number uniform, and makes the numbers of any
+    two images independent. So a data set's scores average out as with fresh noise, and yet each image keeps its own.
     """
     u = uniforms[:, None, :] + shifts[None, :, :]
     u = u - ops.floor(u)

@@ -1,7 +1,7 @@
 """What a decoder's output means: the distribution p(x|z) of the pixels.
 
-A decoder emits *parameters*; a likelihood turns them into a log-probability, a mean image or draws. Log-probabilities are
-sums over pixels, in nats, and always computed in float32, because half precision cannot add up 784 terms.
+A decoder emits *parameters*; a likelihood turns them into a log-probability, a mean image or draws. Log-probabilities
+are sums over pixels, in nats, always computed in float32: half precision cannot add up 784 terms.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ class Gaussian(Likelihood):
     >>> Gaussian().log_prob(x, params)               # (n, h, w, c), (n, h, w, 2c) -> (n,)
     >>> Gaussian(sigma=1.0).log_prob(x, mean)        # (n, h, w, c), (n, h, w, c) -> (n,): −½ ‖x − mean‖² + constant
 
-    With ``sigma=None`` the decoder's last axis holds the means, then the log-variances; σ is floored at 1e-3, because the
-    density of a pixel that never changes has no upper bound. Raises ValueError for a sigma below that floor.
+    With ``sigma=None`` the decoder's last axis holds the means, then the log-variances; σ is floored at 1e-3, because
+    the density of a pixel that never changes has no upper bound. Raises ValueError for a sigma below that floor.
     """
 
     name = "gaussian"
@@ -174,5 +174,7 @@ def get(identifier: str | Likelihood) -> Likelihood:
     if isinstance(identifier, Likelihood):
         return identifier
     if identifier not in BY_NAME:
-        raise ValueError(f"likelihood: expected one of {', '.join(map(repr, BY_NAME))} or a Likelihood, got {identifier!r}.")
+        raise ValueError(
+            f"likelihood: expected one of {', '.join(map(repr, BY_NAME))} or a Likelihood, got {identifier!r}."
+        )
     return BY_NAME[identifier]()

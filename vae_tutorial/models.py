@@ -49,7 +49,7 @@ class LogLikelihood(NamedTuple):
     standard_error: NDArray[np.float64]
     """One standard deviation of ``value`` over the draws of z; NaN for a single draw."""
     doubling_gain: NDArray[np.float64]
-    """``value`` with k draws less its mean over both halves of them: about the bias that is left. NaN for a single draw."""
+    """``value`` from k draws less its mean from both halves: about the bias that is left. NaN for a single draw."""
 
 
 class Terms(NamedTuple):
@@ -95,9 +95,9 @@ class Autoencoder(keras.Model):
     >>> model.encode(x_test), model.reconstruct(x_test)     # (n, 2), (n, 8, 8, 1)
 
     It minimises the *distortion* −log p(x|z), in nats per image. The encoder has one output (n, d); the decoder maps
-    (n, d) to the parameters of ``likelihood`` ("bernoulli", "continuous_bernoulli", "gaussian" or a ``Likelihood``; with
-    ``Gaussian(sigma=1.0)`` the distortion is half the squared error plus a constant). Training noise and the order of
-    the images follow from ``seed`` and the number of steps so far.
+    (n, d) to the parameters of ``likelihood``: "bernoulli", "continuous_bernoulli", "gaussian" or a ``Likelihood``. With
+    ``Gaussian(sigma=1.0)`` the distortion is half the squared error plus a constant. The order of the images in
+    training follows from ``seed`` and the number of steps so far.
     Raises ValueError where encoder, decoder and likelihood don't fit together.
     """
 
@@ -237,14 +237,18 @@ class Autoencoder(keras.Model):
             validation_data = (self._pixels("validation_data", images) if _is_array(images) else images, *rest)
         if not _is_array(x):
             given = {"batch_size": batch_size, "shuffle": shuffle, "sample_weight": sample_weight}
-            return super().fit(x, y, validation_split=validation_split, validation_data=validation_data, **given, **kwargs)
+            return super().fit(
+                x, y, validation_split=validation_split, validation_data=validation_data, **given, **kwargs
+            )
         batch_size = 32 if batch_size is None else _checks.count("batch_size", batch_size)  # 32: Keras's own default
         columns = [self._pixels("x", x)]
         if sample_weight is not None:
             weights = _checks.array("sample_weight", sample_weight, (), "weights")
             columns += [weights, weights]  # Keras wants a y before the weights; the model ignores it
         if len({len(column) for column in columns}) > 1:
-            raise ValueError(f"sample_weight: expected one for each of {len(columns[0])} images, got {len(columns[1])}.")
+            raise ValueError(
+                f"sample_weight: expected one for each of {len(columns[0])} images, got {len(columns[1])}."
+            )
         if validation_split and validation_data is None:
             kept = _kept(len(columns[0]), validation_split)
             validation_data = tuple(column[kept:] for column in columns)
@@ -274,7 +278,9 @@ class Autoencoder(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Autoencoder:
         parts = {
-            name: keras.saving.deserialize_keras_object(part, custom_objects=custom_objects) if isinstance(part, dict) else part
+            name: keras.saving.deserialize_keras_object(part, custom_objects=custom_objects)
+            if isinstance(part, dict)
+            else part
             for name, part in config.items()
         }
         return cls(**parts)
@@ -413,9 +419,9 @@ class VAE(Autoencoder):
     def log_likelihood(self, x: ArrayLike, k: int = 200, seed: int = 0) -> LogLikelihood:
         """log p(x) of each image by importance sampling with k draws, in nats: (n, h, w, c) -> three arrays (n,)
 
-        Too low in expectation, by less as k grows: ``doubling_gain``, what the last doubling of k brought, is about what
-        is still missing. The standard error is that of a logarithm of a mean, to first order. Memory does not grow with k.
-        Burda, Grosse & Salakhutdinov (2016), equation 8.
+        Too low in expectation, by less as k grows: ``doubling_gain``, what the last doubling of k brought, is about
+        what is still missing. The standard error is that of a logarithm of a mean, to first order. Memory does not grow
+        with k. Burda, Grosse & Salakhutdinov (2016), equation 8.
         """
         x = self._pixels("x", x)
         k = _checks.count("k", k)
@@ -495,7 +501,7 @@ _SCORERS: WeakKeyDictionary[VAE, _Scorer] = WeakKeyDictionary()
 
 def _is_array(x: Any) -> bool:
     """Whether ``x`` is an array or a tensor, and no data set or iterator."""
-    return hasattr(x, "shape") and hasattr(x, "dtype") or isinstance(x, list)
+    return (hasattr(x, "shape") and hasattr(x, "dtype")) or isinstance(x, list)
 
 
 def _kept(n: int, validation_split: float) -> int:
@@ -517,7 +523,9 @@ def _matching_shapes(
         try:
             shapes[role] = network.input_shape, network.output_shape
         except AttributeError:
-            raise ValueError(f"{role}: expected a functional or sequential model that is built; {network.name!r} has no shape yet.") from None
+            raise ValueError(
+                f"{role}: expected a functional or sequential model that is built; {network.name!r} has no shape yet."
+            ) from None
     image, codes = shapes["encoder"]
     if len(image) != 4 or None in image[1:]:
         raise ValueError(f"encoder: expected images of fixed size as input, (n, h, w, c), got {image}.")
@@ -526,12 +534,14 @@ def _matching_shapes(
         wanted = "two outputs (n, d), mean and log-variance" if outputs == 2 else "one output (n, d), the code"
         raise ValueError(f"encoder: expected {wanted}, got {len(codes)} of shape {', '.join(map(str, codes))}.")
     if shapes["decoder"][0] != codes[0]:
-        raise ValueError(f"decoder: expected input of shape {codes[0]}, as the encoder's output, got {shapes['decoder'][0]}.")
-    height, width, channels = image[1:]
-    wanted = (None, height, width, channels * likelihood.channels)
-    if shapes["decoder"][1] != wanted:
         raise ValueError(
-            f"decoder: expected output of shape {wanted}, {likelihood.channels} parameter(s) of the {likelihood.name} "
+            f"decoder: expected input of shape {codes[0]}, as the encoder's output, got {shapes['decoder'][0]}."
+        )
+    height, width, channels = image[1:]
+    parameters = (None, height, width, channels * likelihood.channels)
+    if shapes["decoder"][1] != parameters:
+        raise ValueError(
+            f"decoder: expected output of shape {parameters}, {likelihood.channels} parameter(s) of the {likelihood.name} "
             f"likelihood for each channel of the encoder's {image[1:]} images, got {shapes['decoder'][1]}."
         )
     return image[1:], codes[0][1]

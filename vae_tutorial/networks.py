@@ -1,7 +1,7 @@
 """Encoders and decoders to start from: plain ``keras.Model`` objects, to be replaced by your own whenever you like.
 
 An encoder maps images to a code (n, d), or to the mean and log-variance of a Gaussian over codes, two outputs (n, d).
-A decoder maps codes to the parameters of a likelihood, (n, h, w, c × parameters per pixel), with no activation at the end.
+A decoder maps codes to the parameters of a likelihood, (n, h, w, c × parameters per pixel), without a last activation.
 Every weight is drawn from ``seed``: the same seed builds the same network, on one back end, whatever was drawn before.
 """
 
@@ -118,8 +118,8 @@ def conv_decoder(
 
     >>> conv_decoder(20, (28, 28, 1))      # (n, 20) -> logits (n, 28, 28, 1)
 
-    Upsampling before a convolution leaves no checkerboard, which strided transposed convolutions do (Odena et al., 2016).
-    Raises ValueError for an image whose sides do not halve ``len(filters)`` times, sizes below 1, an unknown likelihood.
+    Upsampling before a convolution leaves no checkerboard; strided transposed convolutions do (Odena et al., 2016).
+    Raises ValueError for an image whose sides don't halve ``len(filters)`` times, sizes below 1, an unknown likelihood.
     """
     _check(image_shape, latent_dim, filters)
     height, width, channels = image_shape

@@ -15,8 +15,8 @@ class BetaSchedule(keras.callbacks.Callback):
 
     >>> vae.fit(x_train, epochs=20, callbacks=[BetaSchedule.linear(10)])      # β = 0.1, 0.2, …, 1, 1, …
 
-    ``beta`` is a function from the epoch, counted from 0, to β. Validation uses the same β as training: it is a weight of
-    the model. Raises ValueError for a model without β, one trained on the importance-weighted bound, or a negative β.
+    ``beta`` is a function from the epoch, counted from 0, to β. Validation uses the same β as training: it is a weight
+    of the model. Raises ValueError for a model without β, one trained on the importance-weighted bound, a negative β.
     """
 
     def __init__(self, beta: Callable[[int], float]) -> None:
