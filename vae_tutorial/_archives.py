@@ -68,9 +68,7 @@ def _read_npy(
             raise ValueError(f"{key}: expected at most {LARGEST:,} numbers, got shape {shape}.")
         announced, there = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
         if announced != there:
-            raise ValueError(
-                f"{key}: damaged, its header announces {announced:,} bytes and {there:,} follow."
-            )
+            raise ValueError(f"{key}: damaged, its header announces {announced:,} bytes and {there:,} follow.")
         content = bytearray(file.read())  # a bytearray, because arrays over bytes cannot be written to
         return np.ndarray(shape, dtype, content, order="F" if by_columns else "C")
 

@@ -25,7 +25,8 @@ def gaussian_log_prob(z: Tensor, mean: Tensor = 0.0, log_var: Tensor = 0.0) -> T
 
     ``mean`` and ``log_var`` broadcast against ``z``; the defaults are the standard normal, a VAE's prior.
     """
-    log_var = ops.convert_to_tensor(log_var, dtype=z.dtype)
+    z = ops.convert_to_tensor(z)
+    mean, log_var = (ops.convert_to_tensor(t, dtype=z.dtype) for t in (mean, log_var))
     return -0.5 * ops.sum(LOG_2PI + log_var + ops.square(z - mean) * ops.exp(-log_var), axis=-1)
 
 
@@ -35,6 +36,7 @@ def rate_per_dimension(mean: Tensor, log_var: Tensor) -> Tensor:
     >>> rate_per_dimension(ops.ones((3, 2)), ops.zeros((3, 2)))      # (n, d), (n, d) -> (n, d)
     [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
+    mean, log_var = ops.convert_to_tensor(mean), ops.convert_to_tensor(log_var)
     return 0.5 * (ops.square(mean) + ops.exp(log_var) - 1.0 - log_var)
 
 

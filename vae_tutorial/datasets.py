@@ -273,9 +273,7 @@ def _images(key: str, x: NDArray[Any]) -> NDArray[np.float32]:
         raise ValueError(f"{key}: expected images of shape (n, h, w) or (n, h, w, 1), got {described(x)}.")
     if x.dtype == np.uint8:
         if x.size and x.max() == 1:
-            raise ValueError(
-                f"{key}: bytes are grey values up to 255, got only 0 and 1. Save them as booleans."
-            )
+            raise ValueError(f"{key}: bytes are grey values up to 255, got only 0 and 1. Save them as booleans.")
         x = np.divide(x, 255, dtype=np.float32)
     return pixels(key, x.reshape(*x.shape[:3], 1), (*x.shape[1:3], 1))
 

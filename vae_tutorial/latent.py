@@ -135,9 +135,7 @@ def attribute(z: ArrayLike, has: ArrayLike) -> Codes:
     if has.shape != z.shape[:1] or has.dtype != bool:
         raise ValueError(f"has: expected {len(z)} booleans, got {described(has)}.")
     if has.all() or not has.any():
-        raise ValueError(
-            f"has: expected codes with the attribute and codes without, got {has.sum()} of {len(z)}."
-        )
+        raise ValueError(f"has: expected codes with the attribute and codes without, got {has.sum()} of {len(z)}.")
     return z[has].mean(axis=0) - z[~has].mean(axis=0)
 
 
@@ -157,9 +155,7 @@ def active_units(means: ArrayLike, threshold: float = 0.01) -> NDArray[np.bool_]
     return np.var(means, axis=0, dtype=np.float64) > number("threshold", threshold)
 
 
-def embed(
-    z: ArrayLike, method: Literal["pca", "tsne"] = "pca", seed: int = 0, perplexity: float = 30.0
-) -> Codes:
+def embed(z: ArrayLike, method: Literal["pca", "tsne"] = "pca", seed: int = 0, perplexity: float = 30.0) -> Codes:
     """Codes of any dimension as points in the plane, by scikit-learn.
 
     >>> embed(z, "tsne", seed=0).shape                # (n, d) -> (n, 2)
@@ -178,9 +174,7 @@ def embed(
     """
     z = _codes(z, least=3)
     if z.shape[1] < 2:
-        raise ValueError(
-            f"z: expected codes of at least two dimensions, got {described(z)}. Draw a histogram."
-        )
+        raise ValueError(f"z: expected codes of at least two dimensions, got {described(z)}. Draw a histogram.")
     if method == "pca":
         from sklearn.decomposition import PCA
 
@@ -189,9 +183,7 @@ def embed(
         from sklearn.manifold import TSNE
 
         if not number("perplexity", perplexity) < len(z):
-            raise ValueError(
-                f"perplexity: expected less than the number of points, {len(z)}, got {perplexity}."
-            )
+            raise ValueError(f"perplexity: expected less than the number of points, {len(z)}, got {perplexity}.")
         points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
     else:
         raise ValueError(f"method: expected 'pca' or 'tsne', got {method!r}.")
@@ -216,9 +208,7 @@ def knn_purity(z: ArrayLike, y: ArrayLike, k: int = 10) -> float:
         raise ValueError(f"y: expected {len(z)} labels, got {described(y)}.")
     if count("k", k) >= len(z):
         raise ValueError(f"k: expected less than the number of codes, {len(z)}, got {k}.")
-    neighbours = (
-        NearestNeighbors(n_neighbors=k).fit(z).kneighbors(return_distance=False)
-    )  # without the code itself
+    neighbours = NearestNeighbors(n_neighbors=k).fit(z).kneighbors(return_distance=False)  # without the code itself
     return float(np.mean(y[neighbours] == y[:, None]))
 
 

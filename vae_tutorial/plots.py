@@ -302,7 +302,7 @@ def rate_distortion(rates: ArrayLike, distortions: ArrayLike, betas: ArrayLike, 
     corners = np.add(ax.get_xlim(), ax.get_ylim())
     ax.autoscale(False)
     named: list[NDArray[Any]] = []
-    for i in np.argsort(-r):
+    for i in np.argsort(abs(b - 1)):  # β = 1, the ELBO itself, first
         point = ax.transData.transform((r[i], d[i])) / ax.figure.dpi
         if all((abs(point - other) > (0.75, 0.2)).any() for other in named):  # inches, so that names keep apart
             ax.annotate(f"β = {b[i]:g}", (r[i], d[i]), (6, 5), textcoords="offset points")

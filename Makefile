@@ -1,0 +1,108 @@
+# Two commands do everything; both install what they need into .venv, and may be repeated:
+#
+#     make book     build the book: _build/html/index.html
+#     make test     test the package on three back ends, and the book
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JUPYTER_BOOK := $(BIN)/jupyter-book build . -W -n --keep-going
+ENVIRONMENT := _build/.doctrees/environment.pickle
+BACKENDS := tensorflow jax torch
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export TF_ENABLE_ONEDNN_OPTS ?= 0
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+
+say = @printf '\n\033[1m── %s\033[0m\n' "$(1)"
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests pairs lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  The MNIST edition:   VAE_TUTORIAL_DATASET=mnist make book"
+	@echo "  Another back end:    KERAS_BACKEND=jax make book    (after make test, which installs all three)"
+
+# --- the two commands --------------------------------------------------------------------------------------
+
+book: $(VENV)/.book node_modules/.package-lock.json  ## run every chapter and write _build/html/index.html
+	$(call say,The book: every chapter is run unless its last run still holds)
+	@$(JUPYTER_BOOK) || { rm -f $(ENVIRONMENT); exit 1; }  # a warning must be seen again next time
+
+test:  ## lint, unit tests on three back ends, every notebook, the built book
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory units
+	@$(MAKE) --no-print-directory cross
+	@$(MAKE) --no-print-directory notebooks
+	@$(MAKE) --no-print-directory strict-book
+	@$(MAKE) --no-print-directory book-tests
+	$(call say,Everything passed)
+
+# --- its parts ---------------------------------------------------------------------------------------------
+
+lint: $(VENV)/.test  ## ruff, mypy, and notebooks in step with their sources
+	$(call say,Lint)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python tools/pairs.py --check
+
+units: $(BACKENDS:%=units-%)  ## the package's tests, each back end in its own process
+
+$(BACKENDS:%=units-%): units-%: $(VENV)/.test
+	$(call say,Unit tests on $*)
+	@KERAS_BACKEND=$* $(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/cross -q
+
+cross: $(VENV)/.test  ## tests that compare back ends, or install the wheel
+	$(call say,Tests across back ends)
+	@$(BIN)/python -m pytest tests/cross -q
+
+notebooks: $(VENV)/.test  ## run every notebook and compare its exact numbers
+	$(call say,Notebooks on $(or $(KERAS_BACKEND),tensorflow))
+	@KERAS_BACKEND=$(or $(KERAS_BACKEND),tensorflow) VAE_TUTORIAL_DATASET=$(or $(VAE_TUTORIAL_DATASET),digits) \
+		$(BIN)/python -m pytest --nbval-lax --nbval-current-env book -q
+
+strict-book: $(VENV)/.test node_modules/.package-lock.json  ## the book again, all pages, any warning an error
+	$(call say,The book: all pages)
+	@$(JUPYTER_BOOK) --all
+
+book-tests:  ## the built pages, in a browser too
+	$(call say,The built book)
+	@$(BIN)/python -m pytest tests/book -q
+
+pairs: $(VENV)/.book  ## write the notebooks from the chapters, and refresh the typed numbers
+	@$(BIN)/python tools/pairs.py
+
+lock: $(VENV)/.book  ## resolve requirements.lock (UPGRADE=--upgrade takes the newest versions)
+	@$(BIN)/python -m pip install -q uv
+	@$(BIN)/uv pip compile -q pyproject.toml -o requirements.lock $(UPGRADE)
+
+clean:  ## remove everything that make has written, but not .venv
+	rm -rf _build build dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# --- the environment ---------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	$(call say,A Python environment in $(VENV))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.book: pyproject.toml requirements.lock | $(BIN)/python
+	$(call say,What the book needs: TensorFlow and Jupyter Book)
+	@$(BIN)/python -m pip install --progress-bar off -c requirements.lock -e '.[tensorflow,book]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.book
+	$(call say,What the tests need beside it: JAX, PyTorch and the tools)
+	@$(BIN)/python -m pip install --progress-bar off -c requirements.lock -e '.[tensorflow,jax,torch,book,dev]'
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@if command -v npm >/dev/null; then \
+		printf '\n── MathJax and fonts, for pages that need no network\n'; npm ci --no-audit --no-fund && touch $@; \
+	else \
+		echo "npm is missing: the pages will load mathematics from the network."; \
+	fi

@@ -1,0 +1,23 @@
+"""The Sphinx extension of the book: what a chapter may write, and what a build must check.
+
+A chapter is one Markdown file that reads well both as a page and as a plain notebook. So directives are
+written as HTML comments (`source`), numbers in the prose name the run's value beside the typed one
+(`numbers`), and a question stands before the output that answers it (`predictions`). The build keeps what
+readers rely on: cached runs are only reused while package, packages, back end and data are the same
+(`execution`), every image has its own words (`images`), scripts and fonts come from the book itself
+(`assets`), and launch buttons lead to the repository that the book was built from (`repository`).
+"""
+
+from __future__ import annotations
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+from . import api, assets, execution, images, numbers, page, predictions, repository, source
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    for part in (source, numbers, predictions, images, api, page, execution, repository, assets):
+        part.setup(app)
+    # Reading collects numbers and images in the environment of one process.
+    return {"version": "1", "env_version": 1, "parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,51 @@
+"""What the kernels run with, and when a cached run may stand for a new one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+LOG = logging.getLogger(__name__)
+
+DEFAULTS = {
+    "KERAS_BACKEND": "tensorflow",
+    "VAE_TUTORIAL_DATASET": "digits",  # the edition that needs no network
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow's notices would stand in the pages as errors
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+DATA = "VAE_TUTORIAL_DATA"
+
+
+def run_key(root: Path) -> str:
+    """Changes with all that a run depends on beside the chapter's code: package, versions, back end, data."""
+    digest = hashlib.sha256()
+    settings = [f"{name}={os.environ.get(name)}" for name in DEFAULTS]
+    for part in [f"python {sys.version_info[:2]}", *settings]:
+        digest.update(part.encode())
+    for file in sorted([*root.glob("vae_tutorial/**/*.py"), root / "requirements.lock"]):
+        digest.update(file.relative_to(root).as_posix().encode())
+        digest.update(file.read_bytes())
+    if folder := os.environ.get(DATA):
+        for file in sorted(Path(folder).glob("*.npz")):
+            digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()[:12]
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if folder := os.environ.get(DATA):
+        os.environ[DATA] = str(Path(folder).resolve())  # kernels start in the folder of their chapter
+    cache = Path(app.outdir).parent / ".jupyter_cache" / run_key(Path(app.srcdir))
+    config.nb_execution_cache_path = str(cache)
+    LOG.info("edition: %s on %s", os.environ["VAE_TUTORIAL_DATASET"], os.environ["KERAS_BACKEND"])
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("config-inited", configure, priority=100)

@@ -1,0 +1,100 @@
+"""The built book, and a real browser to read it in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build/html"
+
+
+def skip_or_fail(reason: str) -> None:
+    """Somebody's laptop may lack a part; a run in CI may not."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    """Where the built book lies."""
+    if not (HTML / "book/index.html").exists():
+        skip_or_fail("the book is not built: `make book` first")
+    return HTML
+
+
+@pytest.fixture(scope="session")
+def pages(html: Path) -> dict[str, BeautifulSoup]:
+    """Every page of the book, parsed, by its path."""
+    found = sorted(html.glob("book/*.html"))
+    return {p.relative_to(html).as_posix(): BeautifulSoup(p.read_text("utf8"), "html.parser") for p in found}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not path:
+        skip_or_fail("no Chromium: install it, or name it in the variable CHROMIUM")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+class Reader:
+    """A browser window that notes what a reader should never meet."""
+
+    def __init__(self, browser: Any, html: Path, **context: Any) -> None:
+        self.html = html
+        self.context = browser.new_context(**context)
+        self.page = self.context.new_page()
+        self.troubles: list[str] = []
+        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        self.page.on("console", self.note_message)
+        if context.get("java_script_enabled", True):  # without it, Chromium gives up preloaded scripts
+            self.page.on("requestfailed", lambda r: self.troubles.append(f"failed: {r.url}"))
+        self.page.on("request", self.note_request)
+
+    def note_message(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"console: {message.text}")
+
+    def note_request(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.troubles.append(f"asks another host: {request.url}")
+
+    def open(self, path: str) -> Any:
+        self.page.goto((self.html / path).as_uri())
+        self.page.wait_for_load_state("networkidle")
+        return self.page
+
+
+@pytest.fixture
+def reader(browser: Any, html: Path) -> Iterator[Any]:
+    """`reader(width=390)` opens a window; at the end none of them may have met trouble."""
+    opened: list[Reader] = []
+
+    def make(**context: Any) -> Reader:
+        size = {"width": context.pop("width", 1280), "height": 900}
+        opened.append(Reader(browser, html, viewport=size, **context))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.context.close()
+    assert [trouble for one in opened for trouble in one.troubles] == []

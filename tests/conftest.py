@@ -1,0 +1,171 @@
+"""Shared fixtures: a model whose truth is known exactly, a small real one, and gradients on the active back end.
+
+Keras is imported inside the fixtures, so that tests which need no back end do not pay for one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its rounding depends on the machine
+
+Array = NDArray[Any]
+
+# The same examples in every run: a failure is a fault of the code, never of the day.
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None, max_examples=40, print_blob=False
+)
+hypothesis.settings.load_profile("repeatable")
+
+
+@dataclass(frozen=True)
+class LinearGaussian:
+    """Probabilistic PCA, fitted in closed form: z ~ N(0, I), x|z ~ N(W z + mean, σ² I), all in float64.
+
+    With Tipping & Bishop's maximum-likelihood solution (R = I) the exact posterior is a *diagonal* Gaussian whose mean
+    is linear in x: what a linear encoder can express. So here, and nowhere else, a VAE can be exactly right.
+    """
+
+    x: Array
+    """Training images (n, h, w, 1), float32."""
+    mean: Array
+    weights: Array
+    """W (D, d)"""
+    sigma: float
+    eigenvalues: Array
+    """Of the covariance with 1/N, all D of them, falling."""
+
+    @classmethod
+    def fitted(cls, x: Array, d: int) -> LinearGaussian:
+        flat = x.reshape(len(x), -1).astype(np.float64)
+        mean = flat.mean(axis=0)
+        values, vectors = np.linalg.eigh((flat - mean).T @ (flat - mean) / len(flat))
+        values, vectors = values[::-1], vectors[:, ::-1]
+        variance = values[d:].mean()
+        return cls(x, mean, vectors[:, :d] * np.sqrt(values[:d] - variance), math.sqrt(variance), values)
+
+    @property
+    def latent_dim(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def centred(self) -> Array:
+        return self.x.reshape(len(self.x), -1).astype(np.float64) - self.mean
+
+    @property
+    def log_p(self) -> Array:
+        """log p(x) of each image, in nats: (n,)"""
+        size = len(self.mean)
+        covariance = self.weights @ self.weights.T + self.sigma**2 * np.eye(size)
+        mahalanobis = np.sum(self.centred * np.linalg.solve(covariance, self.centred.T).T, axis=1)
+        return -0.5 * (size * math.log(2 * math.pi) + np.linalg.slogdet(covariance)[1] + mahalanobis)
+
+    @property
+    def posterior_map(self) -> Array:
+        """The matrix from centred images to posterior means: (D, d)"""
+        return self.weights / self.eigenvalues[: self.latent_dim]
+
+    @property
+    def posterior_variance(self) -> Array:
+        """The same for every image: (d,)"""
+        return self.sigma**2 / self.eigenvalues[: self.latent_dim]
+
+    def vae(self, shift: float = 0.0, spread: float = 1.0, **settings: Any) -> Any:
+        """A VAE with this p(x, z), and the exact posterior, its mean moved by ``shift`` and its variance × ``spread``."""
+        from vae_tutorial import VAE, likelihoods, networks
+
+        shape, d, likelihood = self.x.shape[1:], self.latent_dim, likelihoods.Gaussian(sigma=self.sigma)
+        encoder = networks.mlp_encoder(shape, d, hidden=())
+        decoder = networks.mlp_decoder(d, shape, hidden=(), likelihood=likelihood)
+        encoder.get_layer("mean").set_weights([self.posterior_map, shift - self.mean @ self.posterior_map])
+        log_var = np.log(self.posterior_variance * spread)
+        encoder.get_layer("log_var").set_weights([np.zeros_like(self.posterior_map), log_var])
+        decoder.set_weights([self.weights.T, self.mean])
+        return VAE(encoder, decoder, likelihood, **settings)
+
+    def gap(self, shift: float, spread: float) -> float:
+        """KL(q ‖ exact posterior) of such a q, in nats: what the ELBO lacks to log p(x)."""
+        return 0.5 * float(np.sum(spread - 1.0 - math.log(spread) + shift**2 / self.posterior_variance))
+
+
+@pytest.fixture(scope="session")
+def ppca() -> LinearGaussian:
+    """Three latent dimensions under sixteen pixels, 300 images."""
+    rng = np.random.default_rng(7)
+    latent = rng.standard_normal((300, 3)) * [1.0, 0.7, 0.5]
+    flat = latent @ rng.standard_normal((3, 16)) * 0.5 + 0.3 * rng.standard_normal((300, 16)) + 0.5
+    return LinearGaussian.fitted(flat.reshape(300, 4, 4, 1).astype(np.float32), d=3)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Array:
+    """Grey 8 × 8 digits in [0, 1]: (300, 8, 8, 1)"""
+    from sklearn.datasets import load_digits
+
+    return (load_digits().images[:300, :, :, None] / 16.0).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def binary_digits(digits: Array) -> Array:
+    """The same, black and white."""
+    return (digits > 0.5).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def small_vae() -> Callable[..., Any]:
+    """Builds a small VAE for 8 × 8 images, not compiled."""
+    from vae_tutorial import VAE, networks
+
+    def build(likelihood: Any = "bernoulli", latent_dim: int = 2, shape: Any = (8, 8, 1), **settings: Any) -> Any:
+        encoder = networks.mlp_encoder(shape, latent_dim, hidden=(16,), seed=1)
+        decoder = networks.mlp_decoder(latent_dim, shape, hidden=(16,), likelihood=likelihood, seed=2)
+        return VAE(encoder, decoder, likelihood, **settings)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def vae(small_vae: Callable[..., Any]) -> Any:
+    """A small compiled VAE with its first weights, for tests that leave it as it is."""
+    model = small_vae()
+    model.compile()
+    return model
+
+
+@pytest.fixture(scope="session")
+def gradient() -> Callable[[Callable[[Any], Any], Any], Array]:
+    """``gradient(f, x)``: derivative of ``sum(f(x))`` with respect to an array, on the active back end."""
+    import keras
+    from keras import ops
+
+    def of(f: Callable[[Any], Any], x: Any) -> Array:
+        x = np.asarray(x, np.float32)
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            at = tf.constant(x)
+            with tf.GradientTape() as tape:
+                tape.watch(at)
+                total = ops.sum(f(at))
+            return tape.gradient(total, at).numpy()
+        if keras.backend.backend() == "jax":
+            import jax
+
+            return np.asarray(jax.grad(lambda at: ops.sum(f(at)))(x))
+        import torch
+
+        at = torch.tensor(x, requires_grad=True)
+        ops.sum(f(at)).backward()
+        return at.grad.numpy()
+
+    return of
