@@ -33,7 +33,8 @@ class Likelihood:
         Leading axes broadcast, so that k draws of the latent code, (k, n, h, w, c), give (k, n).
         """
         terms = self._log_prob(ops.cast(x, "float32"), ops.cast(params, "float32"))
-        return ops.sum(terms, axis=(-3, -2, -1))
+        *draws, _, _, _ = ops.shape(terms)
+        return ops.sum(ops.reshape(terms, (*draws, -1)), axis=-1)  # one long axis is summed faster than three
 
     def mean(self, params: Tensor) -> Tensor:
         """Expected image: the decoder's output -> (n, h, w, c)"""

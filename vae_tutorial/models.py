@@ -95,8 +95,8 @@ class Autoencoder(keras.Model):
     >>> model.encode(x_test), model.reconstruct(x_test)     # (n, 2), (n, 8, 8, 1)
 
     It minimises the *distortion* −log p(x|z), in nats per image. The encoder has one output (n, d); the decoder maps
-    (n, d) to the parameters of ``likelihood``: "bernoulli", "continuous_bernoulli", "gaussian" or a ``Likelihood``. With
-    ``Gaussian(sigma=1.0)`` the distortion is half the squared error plus a constant. The order of the images in
+    (n, d) to the parameters of ``likelihood``: "bernoulli", "continuous_bernoulli", "gaussian" or a ``Likelihood``.
+    With ``Gaussian(sigma=1.0)`` the distortion is half the squared error plus a constant. The order of the images in
     training follows from ``seed`` and the number of steps so far.
     Raises ValueError where encoder, decoder and likelihood don't fit together.
     """
@@ -145,7 +145,8 @@ class Autoencoder(keras.Model):
         """Mean loss of a batch (n, h, w, c), in nats per image; updates the metrics. ``y`` is ignored."""
         terms = y_pred if isinstance(y_pred, Terms) else self.terms(x, training)
         weights = ops.ones(ops.shape(x)[:1]) if sample_weight is None else ops.cast(sample_weight, "float32")
-        loss = self._objective(terms, weights)
+        weights = ops.reshape(weights, (-1,))  # a data set may have them as a column
+        loss = sum(self.losses, start=self._objective(terms, weights))  # with what regularisers add
         self.nats.update_state(self._measured(terms), weights)
         if training:
             self.step.assign_add(1)
@@ -165,7 +166,8 @@ class Autoencoder(keras.Model):
 
     def encode(self, x: ArrayLike) -> Any:
         """Code of each image: (n, h, w, c) -> (n, d)"""
-        return self.encoder.predict(self._pixels("x", x), batch_size=ROWS, verbose=0)
+        outputs = self.encoder.predict(self._pixels("x", x), batch_size=ROWS, verbose=0)
+        return keras.tree.map_structure(lambda code: code.astype(np.float32), outputs)  # from half precision
 
     def decode(self, z: ArrayLike) -> Array:
         """Mean image of each code: (n, d) -> (n, h, w, c)"""
@@ -208,7 +210,7 @@ class Autoencoder(keras.Model):
 
     def get_compile_config(self) -> dict[str, Any]:
         """The optimizer, and none of the execution settings: those belong to a machine and a back end."""
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)}
+        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)} if self.compiled else {}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
@@ -255,12 +257,16 @@ class Autoencoder(keras.Model):
             columns = [column[:kept] for column in columns]
         epoch_seed = (lambda: [self.seed, int(self.step)]) if shuffle else None
         kwargs.setdefault("validation_batch_size", batch_size)
-        return super().fit(Batches(columns, batch_size, epoch_seed), validation_data=validation_data, **kwargs)
+        batches = Batches(columns, batch_size, epoch_seed)  # in their own order: Keras would shuffle the batches again
+        return super().fit(batches, shuffle=False, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Keras's ``evaluate``: loss and metrics in nats per image, exact over batches of any size."""
-        if _is_array(x) and not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
-            x = self._pixels("x", x)
+        if _is_array(x):
+            if not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
+                x = self._pixels("x", x)
+            if y is None:
+                y = kwargs.get("sample_weight")  # Keras drops weights that come without a y; the model ignores it
         return super().evaluate(x, y, **kwargs)
 
     def predict(self, x: Any, **kwargs: Any) -> Any:
@@ -335,7 +341,9 @@ class VAE(Autoencoder):
         self.beta = self.add_weight(
             shape=(), dtype="float32", initializer=keras.initializers.Constant(beta), trainable=False, name="beta"
         )
-        self.noise = keras.random.SeedGenerator(self.seed)
+        # far apart for any two seeds: PyTorch adds up the two parts of a generator's state
+        self.streams = [int(word) >> 1 for word in np.random.SeedSequence(self.seed).generate_state(2)]
+        self.noise = keras.random.SeedGenerator(0)
 
     # -- what it computes ------------------------------------------------------------------------------------------
 
@@ -345,7 +353,8 @@ class VAE(Autoencoder):
         shape = (self.samples, ops.shape(q.mean)[0], self.latent_dim)
         eps = keras.random.normal(shape, dtype="float32", seed=self._next_noise(training))
         log_likelihood, log_ratio = _log_joint_parts(self.decoder, self.likelihood, x, q, eps)
-        return Terms(-log_likelihood, bounds.rate_per_dimension(*q), log_likelihood + log_ratio)
+        log_weights = log_likelihood + log_ratio if self.objective == "iwae" else None
+        return Terms(-log_likelihood, bounds.rate_per_dimension(*q), log_weights)
 
     def _next_noise(self, training: bool) -> keras.random.SeedGenerator:
         """A generator whose state follows from (seed, steps) in training, from (seed, images seen) in evaluation.
@@ -353,7 +362,7 @@ class VAE(Autoencoder):
         So an interrupted training continues with the noise that it would have had, and evaluating twice gives the same
         number. The state of a SeedGenerator alone is not saved with the weights.
         """
-        stream, position = (self.seed, self.step) if training else (self.seed + 2**30, self.nats.seen)
+        stream, position = (self.streams[0], self.step) if training else (self.streams[1], self.nats.seen)
         dtype = self.noise.state.dtype
         self.noise.state.assign(ops.stack([ops.cast(stream, dtype), ops.cast(position, dtype)]))
         return self.noise
@@ -386,7 +395,7 @@ class VAE(Autoencoder):
         n, seed = _checks.count("n", n), _checks.count("seed", seed, least=0)
         z = np.random.default_rng(seed).standard_normal((n, self.latent_dim), np.float32)
         params = self._decoded(z)
-        images = self.likelihood.sample(params, seed) if draw else self.likelihood.mean(params)
+        images = self.likelihood.sample(params, seed % 2**31) if draw else self.likelihood.mean(params)
         return ops.convert_to_numpy(images)
 
     def log_weights(self, x: ArrayLike, k: int = 1, seed: int = 0) -> Array:
