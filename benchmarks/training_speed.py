@@ -7,8 +7,8 @@ The model is the 784-400-20 VAE with a Bernoulli likelihood, batches of 128 out 
 be had, else random pixels: the work is the same). In one process a back end, the two take turns, an epoch each; the
 ratio of each turn is free of what else the machine does over minutes. Printed are the median seconds per epoch and
 the median ratio, with an interval that covers the true median with at least 95 %, from order statistics alone.
-Beside them, where they are to be had: pythae's trainer (PyTorch), and the loop of the article that this book began with,
-which takes one image a step (TensorFlow; timed over a few hundred images and scaled to an epoch).
+Beside them, where they are to be had: pythae's trainer (PyTorch), and the loop of the article that this book began
+with, which takes one image a step (TensorFlow; timed over a few hundred images and scaled to an epoch).
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def pythae_epoch(x: np.ndarray) -> Callable[[], float]:
 
 
 def article_epoch(x: np.ndarray, steps: int = 300) -> float:
-    """The article's loop, eager, one image a step, a 784-512-128 autoencoder: seconds for ``steps``, scaled to an epoch."""
+    """The article's eager loop, one image a step, a 784-512-128 autoencoder: time for ``steps``, scaled to an epoch."""
     import keras
     import tensorflow as tf
 
@@ -208,7 +208,7 @@ def images() -> np.ndarray:
 
 
 def median_interval(values: np.ndarray, coverage: float = 0.95) -> tuple[float, float, float]:
-    """The median between the order statistics that cover the true one with at least ``coverage``: (low, median, high)"""
+    """The median between order statistics that cover the true one with at least ``coverage``: (low, median, high)"""
     values, n = np.sort(values), len(values)
     tail, rank = 0.5**n, 0  # P(fewer than rank + 1 values below the median)
     while 2 * (tail + math.comb(n, rank + 1) * 0.5**n) <= 1 - coverage:

@@ -54,8 +54,8 @@ def text_only(cell: NotebookNode) -> Iterator[NotebookNode]:
         elif output.output_type == "execute_result" and set(output.data) == {"text/plain"}:
             output.execution_count, output.metadata = 1, NotebookNode()
             yield output
-        elif "scrapbook" not in output.get("metadata", {}):  # a glued number shows nothing
-            raise OutOfStepError(f"a cell tagged {TAG} may only print or show plain text:\n{cell.source}")
+        else:
+            raise OutOfStepError(f"a cell tagged {TAG} may only print or show text (and not glue):\n{cell.source}")
 
 
 def make(chapter: Path, known: list[NotebookNode], bibliography: Bibliography) -> NotebookNode:
@@ -76,9 +76,7 @@ def make(chapter: Path, known: list[NotebookNode], bibliography: Bibliography) -
         if not tagged(cell):
             continue
         if run is None or run[i].execution_count is None:
-            raise OutOfStepError(
-                "its code changed, and no build has run it since: `make book`, then `make pairs`"
-            )
+            raise OutOfStepError("its code changed, and no build has run it since: `make book`, then `make pairs`")
         cell.execution_count, cell.outputs = 1, list(text_only(run[i]))
     for cell in notebook.cells:
         cell.pop("id", None)

@@ -1,7 +1,7 @@
 """The two models of the book: an autoencoder, and the variational autoencoder that it becomes.
 
-Both are ``keras.Model``s around any encoder and decoder. They override ``compute_loss``, never ``train_step``, so that
-``fit``, ``evaluate``, callbacks and saving are Keras's own on every back end.
+Both are ``keras.Model`` objects around any encoder and decoder. They override ``compute_loss``, never ``train_step``,
+so that ``fit``, ``evaluate``, callbacks and saving are Keras's own on every back end.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Autoencoder(keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the likelihood sees the images as they are, at any precision
         self.likelihood = likelihoods.get(likelihood)
         self.image_shape, self.latent_dim = _matching_shapes(encoder, decoder, self.likelihood, self.encoder_outputs)
         self.encoder, self.decoder = encoder, decoder
@@ -179,7 +179,7 @@ class Autoencoder(keras.Model):
 
     def _decoded(self, z: ArrayLike) -> Array:
         z = _checks.array("z", z, (self.latent_dim,), "codes")
-        return self.decoder.predict(z, batch_size=ROWS, verbose=0)
+        return self.decoder.predict(z, batch_size=ROWS, verbose=0).astype(np.float32)
 
     def _pixels(self, name: str, x: Any) -> Array:
         return _checks.pixels(name, x, self.image_shape, self.likelihood.bounded)
@@ -236,6 +236,8 @@ class Autoencoder(keras.Model):
         """
         if validation_data is not None:
             images, *rest = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            if len(rest) == 2 and rest[0] is None:
+                rest[0] = rest[1]  # Keras drops weights that come without a y; the model ignores it
             validation_data = (self._pixels("validation_data", images) if _is_array(images) else images, *rest)
         if not _is_array(x):
             given = {"batch_size": batch_size, "shuffle": shuffle, "sample_weight": sample_weight}
@@ -266,7 +268,7 @@ class Autoencoder(keras.Model):
             if not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
                 x = self._pixels("x", x)
             if y is None:
-                y = kwargs.get("sample_weight")  # Keras drops weights that come without a y; the model ignores it
+                y = kwargs.get("sample_weight")  # as in fit
         return super().evaluate(x, y, **kwargs)
 
     def predict(self, x: Any, **kwargs: Any) -> Any:
@@ -550,7 +552,7 @@ def _matching_shapes(
     parameters = (None, height, width, channels * likelihood.channels)
     if shapes["decoder"][1] != parameters:
         raise ValueError(
-            f"decoder: expected output of shape {parameters}, {likelihood.channels} parameter(s) of the {likelihood.name} "
-            f"likelihood for each channel of the encoder's {image[1:]} images, got {shapes['decoder'][1]}."
+            f"decoder: expected output of shape {parameters}, {likelihood.channels} parameter(s) of the "
+            f"{likelihood.name} likelihood for each channel of the encoder's {image[1:]} images, got {shapes['decoder'][1]}."
         )
     return image[1:], codes[0][1]

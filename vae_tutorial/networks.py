@@ -156,7 +156,7 @@ def _parameters(image: Tensor, likelihood: str | Likelihood) -> Tensor:
 def _initializers(seed: int) -> Iterator[keras.Initializer]:
     """One Glorot initializer a layer, each with its own seed: equal seeds would give equal layers equal weights."""
     seed = checked_count("seed", seed, least=0)
-    return (keras.initializers.GlorotUniform(seed=(1000 * seed + i) % 2**31) for i in count())
+    return (keras.initializers.GlorotUniform(seed=(1000 * seed + i) % (2**31 - 1)) for i in count())
 
 
 def _check(image_shape: ImageShape, latent_dim: int, widths: Sequence[int]) -> None:

@@ -129,14 +129,10 @@ def source_page(env: BuildEnvironment, docname: str, number: Number) -> str | No
     return env.path2doc(env.relfn2path(number.page, docname)[1]) if number.page else docname
 
 
-def outdated(
-    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
-) -> list[str]:
+def outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Pages that show a number of a page which is read again."""
     again = added | changed
-    users = {
-        doc for doc, found in table(env).items() if any(source_page(env, doc, n) in again for n in found)
-    }
+    users = {doc for doc, found in table(env).items() if any(source_page(env, doc, n) in again for n in found)}
     return sorted((users & env.found_docs) - again)
 
 

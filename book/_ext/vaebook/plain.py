@@ -19,9 +19,7 @@ from .source import NOTEBOOK_ONLY
 
 FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1[ \t]*$", re.M | re.S)
 LABEL = re.compile(r"^\([\w:.-]+\)=\n", re.M)
-MATH_DIRECTIVE = re.compile(
-    r"^```\{math\}\n(?::label: *(?P<label>[\w:.-]+)\n+)?(?P<body>.*?)\n```$", re.M | re.S
-)
+MATH_DIRECTIVE = re.compile(r"^```\{math\}\n(?::label: *(?P<label>[\w:.-]+)\n+)?(?P<body>.*?)\n```$", re.M | re.S)
 LABELLED_MATH = re.compile(r"\$\$(?P<body>(?:[^$]|\\\$)+?)\$\$ *\((?P<label>[\w:.-]+)\)")
 LINK = re.compile(r"(?<!!)\[(?P<words>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<target>[^()\s]+)\)")
 
