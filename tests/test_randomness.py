@@ -15,7 +15,8 @@ from vae_tutorial._randomness import Batches, common_uniforms, row_shifts, shift
 
 
 def normals(uniforms: Any, shifts: Any) -> Any:
-    return ops.convert_to_numpy(shifted_normals(np.asarray(uniforms, np.float32), np.asarray(shifts, np.float32)))
+    tensors = (ops.convert_to_tensor(array, dtype="float32") for array in (uniforms, shifts))
+    return ops.convert_to_numpy(shifted_normals(*tensors))
 
 
 @given(st.integers(1, 40), st.integers(1, 17), st.integers(0, 5))

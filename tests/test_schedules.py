@@ -33,7 +33,7 @@ def test_loss_uses_the_schedules_beta_in_training_and_validation(small_vae: Any,
     betas = [0.0, 0.5, 4.0, 1.0]
     schedule = BetaSchedule(lambda epoch: betas[epoch])
     fitted = model.fit(
-        binary_digits[:80], epochs=4, batch_size=32, validation_data=binary_digits[80:130], callbacks=[schedule], verbose=0
+        binary_digits[:70], epochs=4, validation_data=binary_digits[70:140], callbacks=[schedule], verbose=0
     )
     log = fitted.history
     assert log["beta"] == betas
@@ -44,7 +44,7 @@ def test_loss_uses_the_schedules_beta_in_training_and_validation(small_vae: Any,
             assert_allclose(elbo, -(distortion + rate), rtol=1e-5)  # whatever β is
             assert rate > 1e-3  # or β could not be seen
     # counted from the first epoch of the whole training, when that is taken up again
-    again = model.fit(binary_digits[:80], epochs=3, initial_epoch=2, batch_size=32, callbacks=[schedule], verbose=0)
+    again = model.fit(binary_digits[:70], epochs=3, initial_epoch=2, callbacks=[schedule], verbose=0)
     assert again.history["beta"] == [4.0]
 
 

@@ -132,7 +132,8 @@ class Autoencoder(keras.Model):
 
     def terms(self, x: Tensor, training: bool = False) -> Terms:
         """The parts of the loss, for images (n, h, w, c)."""
-        return Terms(distortion=-self.likelihood.log_prob(x, self.decoder(self._code(x), training=training)))
+        params = self.decoder(self._code(x, training), training=training)  # said outright: on JAX Keras does not pass it on
+        return Terms(distortion=-self.likelihood.log_prob(x, params))
 
     def compute_loss(
         self,
@@ -152,8 +153,8 @@ class Autoencoder(keras.Model):
             self.step.assign_add(1)
         return loss
 
-    def _code(self, x: Tensor) -> Tensor:
-        return self.encoder(x)
+    def _code(self, x: Tensor, training: bool = False) -> Tensor:
+        return self.encoder(x, training=training)
 
     def _objective(self, terms: Terms, weights: Tensor) -> Tensor:
         return ops.mean(weights * terms.distortion)
@@ -210,7 +211,9 @@ class Autoencoder(keras.Model):
 
     def get_compile_config(self) -> dict[str, Any]:
         """The optimizer, and none of the execution settings: those belong to a machine and a back end."""
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer)} if self.compiled else {}
+        if not self.compiled:
+            return {}
+        return {"optimizer": _on_any_back_end(keras.saving.serialize_keras_object(self.optimizer))}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
@@ -351,10 +354,10 @@ class VAE(Autoencoder):
 
     def terms(self, x: Tensor, training: bool = False) -> Terms:
         """The parts of the loss, for images (n, h, w, c) and ``samples`` draws of each image's code."""
-        q = posterior(self.encoder, x)
+        q = posterior(self.encoder, x, training)
         shape = (self.samples, ops.shape(q.mean)[0], self.latent_dim)
         eps = keras.random.normal(shape, dtype="float32", seed=self._next_noise(training))
-        log_likelihood, log_ratio = _log_joint_parts(self.decoder, self.likelihood, x, q, eps)
+        log_likelihood, log_ratio = _log_joint_parts(self.decoder, self.likelihood, x, q, eps, training)
         log_weights = log_likelihood + log_ratio if self.objective == "iwae" else None
         return Terms(-log_likelihood, bounds.rate_per_dimension(*q), log_weights)
 
@@ -369,8 +372,8 @@ class VAE(Autoencoder):
         self.noise.state.assign(ops.stack([ops.cast(stream, dtype), ops.cast(position, dtype)]))
         return self.noise
 
-    def _code(self, x: Tensor) -> Tensor:
-        return posterior(self.encoder, x).mean
+    def _code(self, x: Tensor, training: bool = False) -> Tensor:
+        return posterior(self.encoder, x, training).mean
 
     def _objective(self, terms: Terms, weights: Tensor) -> Tensor:
         if self.objective == "iwae":
@@ -473,19 +476,19 @@ class VAE(Autoencoder):
         return {**super().get_config(), "beta": float(ops.convert_to_numpy(self.beta)), **own}
 
 
-def posterior(encoder: keras.Model, x: Tensor) -> Posterior:
+def posterior(encoder: keras.Model, x: Tensor, training: bool = False) -> Posterior:
     """q(z|x) in float32: images (n, h, w, c) -> mean (n, d), log-variance (n, d)"""
-    mean, log_var = (ops.cast(output, "float32") for output in encoder(x))
+    mean, log_var = (ops.cast(output, "float32") for output in encoder(x, training=training))
     return Posterior(mean, ops.clip(log_var, -LOG_VAR_LIMIT, LOG_VAR_LIMIT))
 
 
 def _log_joint_parts(
-    decoder: keras.Model, likelihood: Likelihood, x: Tensor, q: Posterior, eps: Tensor
+    decoder: keras.Model, likelihood: Likelihood, x: Tensor, q: Posterior, eps: Tensor, training: bool = False
 ) -> tuple[Tensor, Tensor]:
     """log p(x|z), and log p(z) − log q(z|x), at z = mean + σ·eps: eps (k, n, d) -> (k, n), (k, n)"""
     k, n, d = ops.shape(eps)
     z = q.mean + ops.exp(0.5 * q.log_var) * eps
-    params = decoder(ops.reshape(z, (-1, d)))
+    params = decoder(ops.reshape(z, (-1, d)), training=training)
     log_likelihood = likelihood.log_prob(x, ops.reshape(params, (k, n, *params.shape[1:])))
     # log q from eps itself: where σ is tiny beside the mean, z − mean has lost it
     log_q = bounds.gaussian_log_prob(eps) - 0.5 * ops.sum(q.log_var, axis=-1)
@@ -508,6 +511,16 @@ class _Scorer(keras.Model):
 
 # compiled once a VAE; beside the models, since Keras would save and count what is an attribute of one
 _SCORERS: WeakKeyDictionary[VAE, _Scorer] = WeakKeyDictionary()
+
+
+def _on_any_back_end(config: Any) -> Any:
+    """An optimizer's configuration that names no back end: on PyTorch Keras saves its own variant of Adam by name."""
+    if not isinstance(config, dict):
+        return config
+    config = {key: _on_any_back_end(value) for key, value in config.items()}
+    if str(config.get("module")).startswith("keras.src.backend."):
+        config["module"] = "keras.optimizers"
+    return config
 
 
 def _is_array(x: Any) -> bool:
@@ -553,6 +566,7 @@ def _matching_shapes(
     if shapes["decoder"][1] != parameters:
         raise ValueError(
             f"decoder: expected output of shape {parameters}, {likelihood.channels} parameter(s) of the "
-            f"{likelihood.name} likelihood for each channel of the encoder's {image[1:]} images, got {shapes['decoder'][1]}."
+            f"{likelihood.name} likelihood for each channel of the encoder's {image[1:]} images, "
+            f"got {shapes['decoder'][1]}."
         )
     return image[1:], codes[0][1]
