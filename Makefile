@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 say = @printf '\n\033[1m── %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests pairs lock clean
+.PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests mutants pairs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ strict-book: $(VENV)/.test node_modules/.package-lock.json  ## the book again, a
 book-tests:  ## the built pages, in a browser too
 	$(call say,The built book)
 	@$(BIN)/python -m pytest tests/book -q
+
+mutants: $(VENV)/.test  ## plant faults in a copy of the package: does a test notice each?
+	$(call say,Planted faults)
+	@$(BIN)/python tests/mutants.py
 
 pairs: $(VENV)/.book  ## write the notebooks from the chapters, and refresh the typed numbers
 	@$(BIN)/python tools/pairs.py

@@ -37,9 +37,21 @@ def run_key(root: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+def quiet_kernels(folder: Path) -> None:
+    """Let what compiled libraries write go to the terminal: in a page, TensorFlow's notices would stand as errors.
+
+    Warnings that come from Python are captured as ever, and fail the build.
+    """
+    profile = folder / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.capture_fd_output = False\n", "utf8")
+    os.environ["IPYTHONDIR"] = str(folder)
+
+
 def configure(app: Sphinx, config: Config) -> None:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    quiet_kernels(Path(app.outdir).resolve().parent / ".ipython")
     if folder := os.environ.get(DATA):
         os.environ[DATA] = str(Path(folder).resolve())  # kernels start in the folder of their chapter
     cache = Path(app.outdir).parent / ".jupyter_cache" / run_key(Path(app.srcdir))
