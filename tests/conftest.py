@@ -87,7 +87,7 @@ class LinearGaussian:
         return self.sigma**2 / self.eigenvalues[: self.latent_dim]
 
     def vae(self, shift: float = 0.0, spread: float = 1.0, **settings: Any) -> Any:
-        """A VAE with this p(x, z), and the exact posterior, its mean moved by ``shift`` and its variance × ``spread``."""
+        """A VAE with this p(x, z) and the exact posterior, its mean moved by ``shift``, its variance × ``spread``."""
         from vae_tutorial import VAE, likelihoods, networks
 
         shape, d, likelihood = self.x.shape[1:], self.latent_dim, likelihoods.Gaussian(sigma=self.sigma)

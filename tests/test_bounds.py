@@ -39,7 +39,9 @@ def test_log_density_is_that_of_a_diagonal_gaussian() -> None:
 
 def test_log_density_of_the_prior_is_the_default() -> None:
     z = np.float32([[0.0, 0.0], [3.0, -4.0]])
-    assert_allclose(numbers(bounds.gaussian_log_prob(z)), [-math.log(2 * math.pi), -math.log(2 * math.pi) - 12.5], rtol=1e-6)
+    assert_allclose(
+        numbers(bounds.gaussian_log_prob(z)), [-math.log(2 * math.pi), -math.log(2 * math.pi) - 12.5], rtol=1e-6
+    )
 
 
 def test_density_integrates_to_one() -> None:
@@ -75,7 +77,9 @@ def test_kl_is_not_negative_and_adds_up_over_dimensions(mean: Any, log_var: Any)
 
 
 def test_kl_of_the_prior_to_itself_is_zero() -> None:
-    assert_allclose(numbers(bounds.gaussian_kl(np.zeros((3, 5), np.float32), np.zeros((3, 5), np.float32))), np.zeros(3))
+    assert_allclose(
+        numbers(bounds.gaussian_kl(np.zeros((3, 5), np.float32), np.zeros((3, 5), np.float32))), np.zeros(3)
+    )
 
 
 def test_kl_of_extreme_log_variances_is_finite() -> None:
@@ -141,7 +145,9 @@ def test_exact_posterior_gives_log_p_in_double_precision(ppca: Any) -> None:
         log_var = np.broadcast_to(np.log(ppca.posterior_variance), mean.shape)
         z = mean + np.exp(0.5 * log_var) * np.random.default_rng(4).standard_normal((5, *mean.shape))
         noise_log_var = np.full(len(ppca.mean), 2 * math.log(ppca.sigma))
-        log_joint = bounds.gaussian_log_prob(z) + bounds.gaussian_log_prob(x, z @ ppca.weights.T + ppca.mean, noise_log_var)
+        log_joint = bounds.gaussian_log_prob(z) + bounds.gaussian_log_prob(
+            x, z @ ppca.weights.T + ppca.mean, noise_log_var
+        )
         log_w = log_joint - bounds.gaussian_log_prob(z, mean, log_var)
         each, lower, upper = (numbers(t) for t in (log_w, bounds.elbo(log_w), bounds.iwae(log_w)))
     assert each.dtype == np.float64

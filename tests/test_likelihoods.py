@@ -67,7 +67,9 @@ def test_learned_gaussian_integrates_to_one(log_var: float) -> None:
 def test_fixed_gaussian_is_half_the_squared_error_plus_a_constant() -> None:
     x, mean = np.random.default_rng(0).random((2, 5, 3, 4, 2), np.float32)
     error = np.square(x - mean).sum(axis=(1, 2, 3))
-    assert_allclose(numbers(Gaussian(sigma=1.0).log_prob(x, mean)), -0.5 * error - 12 * math.log(2 * math.pi), rtol=1e-5)
+    assert_allclose(
+        numbers(Gaussian(sigma=1.0).log_prob(x, mean)), -0.5 * error - 12 * math.log(2 * math.pi), rtol=1e-5
+    )
     exact = stats.norm.logpdf(x, mean, 0.25).sum(axis=(1, 2, 3))
     assert_allclose(numbers(Gaussian(sigma=0.25).log_prob(x, mean)), exact, rtol=1e-5)
 
@@ -95,7 +97,9 @@ def test_learned_sigma_has_a_floor() -> None:
 
 
 def test_mean_of_the_bernoulli() -> None:
-    assert_allclose(numbers(Bernoulli().mean(pixels([-2.0, 0.0, 5.0]))).ravel(), 1 / (1 + np.exp([2.0, 0.0, -5.0])), rtol=1e-6)
+    assert_allclose(
+        numbers(Bernoulli().mean(pixels([-2.0, 0.0, 5.0]))).ravel(), 1 / (1 + np.exp([2.0, 0.0, -5.0])), rtol=1e-6
+    )
 
 
 def test_mean_of_the_continuous_bernoulli_by_quadrature() -> None:
@@ -214,7 +218,9 @@ def test_continuous_bernoulli_draws_follow_its_distribution_function(logit: floa
     assert test.pvalue > 1e-3  # a fixed seed; a wrong formula gives 1e-20
 
 
-@pytest.mark.parametrize(("likelihood", "params"), [(Gaussian(), (0.3, -2.0)), (Gaussian(sigma=math.exp(-1.0)), (0.3,))])
+@pytest.mark.parametrize(
+    ("likelihood", "params"), [(Gaussian(), (0.3, -2.0)), (Gaussian(sigma=math.exp(-1.0)), (0.3,))]
+)
 def test_gaussian_draws(likelihood: Likelihood, params: tuple[float, ...]) -> None:
     assert stats.kstest(draws(likelihood, *params), stats.norm(0.3, math.exp(-1.0)).cdf).pvalue > 1e-3
 

@@ -112,5 +112,7 @@ def test_gaussian_decoder_shares_one_log_variance(decoder: Any, tmp_path: Path) 
 def test_conv_decoder_upsamples_to_the_image() -> None:
     assert conv_decoder(2, (28, 28, 1), (4, 4)).output_shape == (None, 28, 28, 1)
     assert conv_encoder((7, 9, 1), 2, (4, 4)).input_shape == (None, 7, 9, 1)  # any size goes down
-    with pytest.raises(ValueError, match=r"image_shape: 2 stages of doubling need sides divisible by 4, got \(7, 8, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"image_shape: 2 stages of doubling need sides divisible by 4, got \(7, 8, 1\)"
+    ):
         conv_decoder(2, (7, 8, 1))

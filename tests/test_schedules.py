@@ -68,7 +68,7 @@ def test_bad_schedules(make: Any, message: str) -> None:
 def test_a_negative_beta_stops_the_training(small_vae: Any, binary_digits: Any) -> None:
     model = small_vae()
     model.compile()
-    with pytest.raises(ValueError, match="beta: expected a finite number of at least 0, got -0.5"):
+    with pytest.raises(ValueError, match=r"beta: expected a finite number of at least 0, got -0.5"):
         model.fit(binary_digits[:32], epochs=1, callbacks=[BetaSchedule(lambda epoch: -0.5)], verbose=0)
 
 

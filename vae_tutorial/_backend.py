@@ -23,7 +23,7 @@ def ensure_backend() -> None:
     if wanted not in BACKENDS or _installed(wanted):
         return  # Keras knows other names too, and says what is wrong with an unknown one
     extra = f"pip install 'vae-tutorial[{wanted}]'"
-    if "KERAS_BACKEND" in os.environ:
+    if os.environ.get("KERAS_BACKEND"):
         raise ImportError(f"KERAS_BACKEND is {wanted!r}, but {wanted} is not installed. Install it: {extra}")
     found = next(filter(_installed, BACKENDS), None)
     if found is None:

@@ -17,7 +17,10 @@ def described(x: Any) -> str:
 
 def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[np.float32]:
     """``x`` as a finite float32 array of shape ``(n, *shape)``, n ≥ 1; ``None`` stands for any size."""
-    x = np.asarray(x)
+    try:
+        x = np.asarray(x)
+    except ValueError:
+        raise TypeError(f"{name}: expected {what} as numbers, got rows of different sizes.") from None
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected {what} as numbers, got dtype {x.dtype}.")
     if x.ndim != 1 + len(shape) or any(w not in (None, s) for w, s in zip(shape, x.shape[1:], strict=True)):
@@ -25,22 +28,23 @@ def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[
         raise ValueError(f"{name}: expected {what} of shape ({wanted}), got {described(x)}.")
     if len(x) == 0:
         raise ValueError(f"{name}: expected at least one row of {what}, got none {described(x)}.")
-    if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):  # no temporary of x's size
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
+        single = x.astype(np.float32, copy=False)
+    if not (np.isfinite(single.min()) and np.isfinite(single.max())):  # no temporary of x's size
         raise ValueError(
-            f"{name}: {what} must be finite, got {np.sum(~np.isfinite(x))} NaN or infinite values {described(x)}."
+            f"{name}: {what} must be finite, got {np.sum(~np.isfinite(single))} NaN or infinite values {described(x)}."
         )
-    return x.astype(np.float32, copy=False)
+    return single
 
 
 def pixels(name: str, x: Any, shape: Sequence[int | None], bounded: bool = True) -> NDArray[np.float32]:
     """Images as a float32 array (n, *shape), in [0, 1] where ``bounded``."""
-    given = np.asarray(x)
-    x = array(name, given, shape, "images")
+    given, x = x, array(name, x, shape, "images")
     low, high = float(x.min()), float(x.max())
     if bounded and (low < 0 or high > 1):
         worst = f"values up to {high}" if high > 1 else f"values down to {low}"
         hint = " Divide by 255, or load with datasets.load()." if 1 < high <= 255 and low >= 0 else ""
-        raise ValueError(f"{name}: pixels must lie in [0, 1], got {worst} {described(given)}.{hint}")
+        raise ValueError(f"{name}: pixels must lie in [0, 1], got {worst} {described(np.asarray(given))}.{hint}")
     return x
 
 

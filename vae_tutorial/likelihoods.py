@@ -174,7 +174,7 @@ def get(identifier: str | Likelihood) -> Likelihood:
     """
     if isinstance(identifier, Likelihood):
         return identifier
-    if identifier not in BY_NAME:
+    if not isinstance(identifier, str) or identifier not in BY_NAME:
         raise ValueError(
             f"likelihood: expected one of {', '.join(map(repr, BY_NAME))} or a Likelihood, got {identifier!r}."
         )

@@ -132,7 +132,8 @@ class Autoencoder(keras.Model):
 
     def terms(self, x: Tensor, training: bool = False) -> Terms:
         """The parts of the loss, for images (n, h, w, c)."""
-        params = self.decoder(self._code(x, training), training=training)  # said outright: on JAX Keras does not pass it on
+        # training is passed on outright: on JAX compute_loss runs outside of any call that Keras could take it from
+        params = self.decoder(self._code(x, training), training=training)
         return Terms(distortion=-self.likelihood.log_prob(x, params))
 
     def compute_loss(

@@ -160,10 +160,12 @@ def _initializers(seed: int) -> Iterator[keras.Initializer]:
 
 
 def _check(image_shape: ImageShape, latent_dim: int, widths: Sequence[int]) -> None:
-    if len(image_shape) != 3:
-        raise ValueError(f"image_shape: expected (height, width, channels), got {tuple(image_shape)}.")
+    if not isinstance(image_shape, Sequence) or len(image_shape) != 3:
+        raise ValueError(f"image_shape: expected (height, width, channels), got {image_shape}.")
     for size in image_shape:
         checked_count("image_shape", size)
     checked_count("latent_dim", latent_dim)
+    if not isinstance(widths, Sequence):
+        raise ValueError(f"hidden layers or filters: expected a sequence of sizes, one a layer, got {widths!r}.")
     for width in widths:
         checked_count("hidden layers or filters", width)
