@@ -33,7 +33,7 @@ book: $(VENV)/.book node_modules/.package-lock.json  ## run every chapter and wr
 
 test:  ## lint, unit tests on three back ends, every notebook, the built book
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory units
+	@$(MAKE) --no-print-directory -j2 --output-sync=target units
 	@$(MAKE) --no-print-directory cross
 	@$(MAKE) --no-print-directory notebooks
 	@$(MAKE) --no-print-directory strict-book

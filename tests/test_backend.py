@@ -70,7 +70,9 @@ print(os.environ.get("KERAS_BACKEND"))
         (("tensorflow",), None, "no json", "jax"),
     ],
 )
-def test_choice(tmp_path: Path, hidden: tuple[str, ...], variable: str | None, keras_json: str | None, chosen: str) -> None:
+def test_choice(
+    tmp_path: Path, hidden: tuple[str, ...], variable: str | None, keras_json: str | None, chosen: str
+) -> None:
     done = python(CHOOSE, hidden, keras_json, KERAS_BACKEND=variable, KERAS_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [chosen]
@@ -83,7 +85,9 @@ def test_choice(tmp_path: Path, hidden: tuple[str, ...], variable: str | None, k
 def test_no_back_end_is_one_clear_error_that_names_the_extras(tmp_path: Path) -> None:
     done = python(CHOOSE, ("tensorflow", "jax", "torch"), KERAS_BACKEND=None, KERAS_HOME=str(tmp_path))
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ImportError: vae_tutorial needs a Keras back end (TensorFlow, JAX or PyTorch) and found none.")
+    assert last.startswith(
+        "ImportError: vae_tutorial needs a Keras back end (TensorFlow, JAX or PyTorch) and found none."
+    )
     for extra in ("tensorflow", "jax", "torch"):
         assert f"pip install 'vae-tutorial[{extra}]'" in last
 
@@ -126,7 +130,8 @@ import vae_tutorial
 seconds = time.perf_counter() - start
 loaded = sorted({name.partition(".")[0] for name in set(sys.modules) - modules})
 after = state()
-print(json.dumps({"seconds": seconds, "changed": [key for key in before if before[key] != after[key]], "loaded": loaded}))
+changed = [key for key in before if before[key] != after[key]]
+print(json.dumps({"seconds": seconds, "changed": changed, "loaded": loaded}))
 """
 
 
@@ -136,7 +141,8 @@ def test_import_has_no_side_effects_and_costs_next_to_nothing(tmp_path: Path) ->
     for _ in range(5):
         done = subprocess.run(
             [sys.executable, "-c", SIDE_EFFECTS],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+            capture_output=True, text=True, check=True, timeout=120,
         )  # fmt: skip
         report = json.loads(done.stdout)  # nothing else is printed
         assert report["changed"] == []

@@ -126,7 +126,7 @@ def test_iwae_objective_is_the_bound_of_its_draws(ppca: Any) -> None:
 
 
 def test_training_finds_the_maximum_likelihood_model(ppca: Any) -> None:
-    """From a spoilt decoder and a wrong q, twenty nats below, the ELBO climbs to the highest log p of any such model."""
+    """From a spoilt decoder and a wrong q, twenty nats below, the ELBO climbs to the best log p of such a model."""
     model = ppca.vae(shift=0.5, spread=3.0, samples=4)
     rng = np.random.default_rng(0)
     model.decoder.set_weights([w + 0.2 * rng.standard_normal(w.shape) for w in model.decoder.get_weights()])
@@ -135,7 +135,7 @@ def test_training_finds_the_maximum_likelihood_model(ppca: Any) -> None:
     falling = keras.callbacks.LearningRateScheduler(lambda epoch: 0.02 * 0.95**epoch)
     trained(model, ppca.x, epochs=60, batch_size=50, callbacks=[falling])
     value = model.elbo(ppca.x, k=100).value.mean()
-    # below: noise of the last steps, 0.06 on each back end, where a model of two dimensions lacks 1.0; above: Monte Carlo
+    # below: the last steps' noise, 0.06 on each back end, where two dimensions would lack 1.0; above: Monte Carlo
     assert ppca.log_p.mean() - 0.15 < value < ppca.log_p.mean() + 0.02
 
 

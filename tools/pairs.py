@@ -46,6 +46,11 @@ def tagged(cell: NotebookNode) -> bool:
     return TAG in cell.metadata.get("tags", [])
 
 
+def ran(cells: list[NotebookNode]) -> bool:
+    """Whether a notebook holds what its tagged cells printed."""
+    return all(cell.execution_count is not None for cell in cells if tagged(cell))
+
+
 def text_only(cell: NotebookNode) -> Iterator[NotebookNode]:
     """The outputs of a tagged cell that are stored: printed text and plain results."""
     for output in copy.deepcopy(cell.outputs):
@@ -70,12 +75,12 @@ def make(chapter: Path, known: list[NotebookNode], bibliography: Bibliography) -
     notebook.nbformat_minor = 4  # without cell ids, which would differ at every writing
     cells = code_cells(notebook)
     sources = [cell.source for cell in cells]
-    run = next((code_cells(nb) for nb in known if [c.source for c in code_cells(nb)] == sources), None)
+    run = next((run for run in map(code_cells, known) if [c.source for c in run] == sources and ran(run)), None)
     for i, cell in enumerate(cells):
         cell.execution_count, cell.outputs = None, []
         if not tagged(cell):
             continue
-        if run is None or run[i].execution_count is None:
+        if run is None:
             raise OutOfStepError("its code changed, and no build has run it since: `make book`, then `make pairs`")
         cell.execution_count, cell.outputs = 1, list(text_only(run[i]))
     for cell in notebook.cells:
@@ -94,8 +99,11 @@ def load(path: Path) -> list[NotebookNode]:
     return [nbformat.read(path, as_version=4)] if path.exists() else []
 
 
-def last_build(root: Path, chapter: Path) -> list[NotebookNode]:
-    return load(root / "_build/jupyter_execute" / chapter.relative_to(root).with_suffix(".ipynb"))
+def builds(root: Path, chapter: Path) -> list[NotebookNode]:
+    """The last build's notebook of a chapter, and all cached runs: a build that reuses one leaves out its outputs."""
+    last = root / "_build/jupyter_execute" / chapter.relative_to(root).with_suffix(".ipynb")
+    cached = sorted(root.glob("_build/.jupyter_cache/*/executed/*/base.ipynb"), key=lambda p: -p.stat().st_mtime)
+    return [notebook for path in (last, *cached) for notebook in load(path)]
 
 
 def is_notebook(page: Path) -> bool:
@@ -141,7 +149,7 @@ def write(root: Path) -> list[str]:
     for chapter in chapters(root):
         pair = chapter.with_suffix(".ipynb")
         try:
-            text = dump(make(chapter, [*last_build(root, chapter), *load(pair)], bibliography))
+            text = dump(make(chapter, [*builds(root, chapter), *load(pair)], bibliography))
         except OutOfStepError as reason:
             failed.append(f"{pair.name}: {reason}")
             continue

@@ -1,4 +1,4 @@
-"""One model, three back ends: the same numbers, and files that pass between them. Each back end has processes of its own."""
+"""One model, three back ends: the same numbers, and files that pass between them. Each has its own processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(backend: str, *arguments: str, **environment: str) -> str:
-    variables = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    variables = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **environment,
+    }
     done = subprocess.run(
         [sys.executable, *arguments], env=variables, capture_output=True, text=True, check=False, timeout=300
     )
@@ -67,7 +72,7 @@ def test_a_model_saved_on_one_back_end_scores_and_trains_on_another(loaded: Path
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_training_goes_on_in_a_new_process_as_if_it_had_not_stopped(loaded: Path, backend: str) -> None:
-    """2n epochs = n epochs, save, load elsewhere, n epochs: weights, optimizer, β, noise and the order of the images."""
+    """2n epochs = n epochs, save, load elsewhere, n epochs: weights, optimizer, β, noise, the order of images."""
     whole, parts = np.load(loaded / f"{backend}_whole.npz"), np.load(loaded / f"{backend}_on_{backend}.npz")
     for name in whole:
         assert_array_equal(parts[name], whole[name], err_msg=name)  # no sum is in another order: not a bit differs

@@ -39,7 +39,7 @@ def build(likelihood: str, **settings: Any) -> VAE:
 
 
 def loss_and_gradients(model: VAE) -> list[NDArray[Any]]:
-    """The loss of a batch, with given noise, and its gradients: what one step of SGD at rate 1 takes from the weights."""
+    """The loss of a batch, with given noise, and its gradients: what a step of SGD at rate 1 takes from the weights."""
     drawn, original = np.random.default_rng(2).standard_normal((5, 100, 3)).astype(np.float32), keras.random.normal
     keras.random.normal = lambda shape, **_: keras.ops.convert_to_tensor(drawn[: shape[0], : len(X)])
     try:
