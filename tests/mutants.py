@@ -92,6 +92,29 @@ MUTANTS = [
            "hashlib.shake_128(bytes([len(x)]) + np.random.bytes(4))", "test_randomness.py"),
     Mutant("order not from the seed", "_randomness.py", "np.random.default_rng(self.epoch_seed())",
            "np.random.default_rng()", "test_randomness.py"),
+    Mutant(
+        "β ignored in training", "models.py", "loss = sum(self.losses, start=self._objective(terms, weights))",
+        "kept = self.beta\n        self.beta = 1.0 if training else kept\n"
+        "        loss = sum(self.losses, start=self._objective(terms, weights))\n        self.beta = kept",
+    ),
+    Mutant("importance weights without a gradient", "models.py", "bounds.iwae(terms.log_weights))",
+           "bounds.iwae(ops.stop_gradient(terms.log_weights)))"),
+    Mutant("the worst draw weighs most", "models.py", "-ops.mean(weights * bounds.iwae(terms.log_weights))",
+           "ops.mean(weights * bounds.iwae(-terms.log_weights))"),
+    Mutant("the same order in each epoch", "models.py", "[self.seed, int(self.step)]", "[self.seed, 0]"),
+    Mutant("Keras shuffles the batches too", "models.py", "super().fit(batches, shuffle=False,",
+           "super().fit(batches, shuffle=True,"),
+    Mutant("the same noise for every batch of an evaluation", "models.py", "(self.streams[1], self.nats.seen)",
+           "(self.streams[1], 0)"),
+    Mutant("networks not told that they train", "models.py", "encoder(x, training=training))",
+           "encoder(x, training=False))"),
+    Mutant("images rounded to half precision", "models.py", "super().__init__(autocast=False, **kwargs)",
+           "super().__init__(**kwargs)"),
+    Mutant("free bits on the sum of the dimensions", "models.py", "ops.sum(ops.maximum(rates, self.free_bits))",
+           "ops.maximum(ops.sum(rates), self.free_bits)"),
+    Mutant("execution settings saved", "models.py", "def compile_from_config(self, config: dict[str, Any]) -> None:",
+           "def compile_from_config(self, config: dict[str, Any]) -> None:\n"
+           "        return super().compile(config['optimizer'], steps_per_execution=5)"),
     Mutant("log-variance not limited", "models.py", "ops.clip(log_var, -LOG_VAR_LIMIT, LOG_VAR_LIMIT)", "log_var"),
 ]  # fmt: skip
 

@@ -109,5 +109,6 @@ def test_notebooks_store_only_text_of_the_cells_that_nbval_compares(root: Path) 
                 kept += [output.get("text") or output.data["text/plain"] for output in cell.outputs]
             else:
                 assert cell.outputs == [], name
-        numbers = re.findall(r"\d+\.\d{3}", "\n".join(kept))
-        assert len(numbers) >= 3, f"{name}: nbval compares {len(numbers)} numbers with three digits"
+        if name[:2].isdigit():  # a chapter, which tests its methods on an exact model; the welcome page has none
+            numbers = re.findall(r"\d+\.\d{3}", "\n".join(kept))
+            assert len(numbers) >= 3, f"{name}: nbval compares {len(numbers)} numbers with three digits"
