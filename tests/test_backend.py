@@ -112,7 +112,7 @@ print(keras.backend.backend(), vae.reconstruct(np.zeros((1, 4, 4, 1))).shape, "t
 
 
 SIDE_EFFECTS = """
-import json, logging, os, random, sys, time, warnings
+import json, logging, os, random, sys, warnings
 import numpy as np
 import keras
 
@@ -125,32 +125,24 @@ def state():
     }
 
 before, modules = state(), set(sys.modules)
-start = time.perf_counter()
 import vae_tutorial
-seconds = time.perf_counter() - start
 loaded = sorted({name.partition(".")[0] for name in set(sys.modules) - modules})
 after = state()
 changed = [key for key in before if before[key] != after[key]]
-print(json.dumps({"seconds": seconds, "changed": changed, "loaded": loaded}))
+print(json.dumps({"changed": changed, "loaded": loaded}))
 """
 
 
-def test_import_has_no_side_effects_and_costs_next_to_nothing(tmp_path: Path) -> None:
-    """At most 50 ms beside ``import keras``: the best of up to five, because others use the machine too."""
-    best = float("inf")
-    for _ in range(5):
-        done = subprocess.run(
-            [sys.executable, "-c", SIDE_EFFECTS],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
-            capture_output=True, text=True, check=True, timeout=120,
-        )  # fmt: skip
-        report = json.loads(done.stdout)  # nothing else is printed
-        assert report["changed"] == []
-        assert not {"matplotlib", "sklearn", "scipy", "IPython", "pandas"} & set(report["loaded"])
-        best = min(best, report["seconds"])
-        if best < 0.05:
-            break
-    assert best < 0.05
+def test_import_has_no_side_effects_and_loads_nothing_heavy(tmp_path: Path) -> None:
+    """How long it takes is measured in ``benchmarks/import_time.py``: here others use the machine too."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIDE_EFFECTS],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    report = json.loads(done.stdout)  # nothing else is printed
+    assert report["changed"] == []
+    assert not {"matplotlib", "sklearn", "scipy", "IPython", "pandas"} & set(report["loaded"])
 
 
 def test_modules_are_at_hand(tmp_path: Path) -> None:
