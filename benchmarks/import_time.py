@@ -23,9 +23,8 @@ print(1000 * (time.perf_counter() - start))
 def main(processes: int = 9) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     command = [sys.executable, "-c", CODE]
-    runs = [
-        subprocess.run(command, env=environment, check=True, capture_output=True, text=True) for _ in range(processes)
-    ]
+    settings = {"env": environment, "check": True, "capture_output": True, "text": True}
+    runs = [subprocess.run(command, **settings) for _ in range(processes)]
     times = sorted(float(run.stdout) for run in runs)
     print(f"{statistics.median(times):.0f} ms ({times[0]:.0f} to {times[-1]:.0f}, {processes} processes)")
 
