@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -109,6 +111,14 @@ def test_mean_of_the_continuous_bernoulli_by_quadrature() -> None:
     assert_allclose(mean, density @ (weights * x), rtol=1e-5)
 
 
+def test_mean_of_the_continuous_bernoulli_to_the_last_digits() -> None:
+    """Its series and its closed form meet at |l| = ½: near there a wrong term of either would show."""
+    logits = np.array([-1.4, -0.6, -0.49, -0.2, 0.3, 0.45, 0.49, 0.51, 1.4], np.float32)
+    exact = 0.5 + 0.5 / np.tanh(0.5 * logits.astype(np.float64)) - 1.0 / logits.astype(np.float64)
+    mean = ops.convert_to_numpy(ContinuousBernoulli().mean(ops.convert_to_tensor(logits)))
+    np.testing.assert_allclose(mean, exact, rtol=0, atol=1.5e-7)  # float32 near ½ resolves 6e-8
+
+
 def test_mean_of_the_continuous_bernoulli_is_not_its_parameter() -> None:
     """λ = 0.1: λ/(2λ − 1) + 1/(2 artanh(1 − 2λ)) = 0.3301, Loaiza-Ganem & Cunningham (2019), equation 8."""
     mean = float(numbers(ContinuousBernoulli().mean(pixels([math.log(0.1 / 0.9)]))).item())
@@ -193,6 +203,22 @@ def test_half_precision_parameters_are_summed_in_single(likelihood: Likelihood) 
     assert_allclose(numbers(half), numbers(likelihood.log_prob(x, params.astype(np.float32))), rtol=1e-6)
 
 
+@pytest.fixture
+def half_floatx() -> Iterator[None]:
+    before = keras.config.floatx()
+    keras.config.set_floatx("float16")
+    yield
+    keras.config.set_floatx(before)
+
+
+@each
+def test_single_precision_whatever_keras_takes_by_default(likelihood: Likelihood, half_floatx: None) -> None:
+    x = np.ones((2, 3, 3, 1), np.float32)
+    params = ops.zeros((2, 3, 3, likelihood.channels), dtype="float16")
+    results = likelihood.log_prob(x, params), likelihood.mean(params), likelihood.sample(params, seed=0)
+    assert [keras.backend.standardize_dtype(result.dtype) for result in results] == ["float32"] * 3
+
+
 # --- draws --------------------------------------------------------------------------------------------------------
 
 DRAWS = 40_000
@@ -241,6 +267,19 @@ def test_get() -> None:
     assert kinds == [Bernoulli, ContinuousBernoulli, Gaussian]
     mine = Gaussian(sigma=0.1)
     assert likelihoods.get(mine) is mine
+
+
+@pytest.mark.parametrize("wrong", ["poisson", 3, ["gaussian"]])
+def test_an_unknown_likelihood_is_refused_by_its_name_beside_those_that_there_are(wrong: Any) -> None:
+    known = "likelihood: expected one of 'bernoulli', 'continuous_bernoulli', 'gaussian' or a Likelihood, got "
+    with pytest.raises(ValueError, match=f"^{re.escape(known + repr(wrong))}\\.$"):
+        likelihoods.get(wrong)
+
+
+@pytest.mark.parametrize("sigma", [1e-4, 0.0, -1.0])
+def test_a_sigma_below_the_floor_is_refused(sigma: float) -> None:
+    with pytest.raises(ValueError, match=r"^sigma: .*0\.001"):
+        Gaussian(sigma)
 
 
 @each
