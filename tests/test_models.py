@@ -679,6 +679,46 @@ def test_layers_know_whether_they_train(binary_digits: Any) -> None:
     assert_array_equal(model.encode(x).mean, model.encode(x).mean)
 
 
+def test_layers_of_an_autoencoder_know_too(binary_digits: Any) -> None:
+    """Dropout in encoder and decoder: a new loss in each step of training, one value in evaluation."""
+    image, code = keras.Input((8, 8, 1)), keras.Input((2,))
+    encoder = keras.Model(image, layers.Dense(2)(layers.Dropout(0.5, seed=1)(layers.Flatten()(image))))
+    decoder = keras.Model(code, layers.Reshape((8, 8, 1))(layers.Dense(64)(layers.Dropout(0.5, seed=2)(code))))
+    x = binary_digits[:64]
+    for part in (encoder, decoder):
+        plain = {
+            "encoder": networks.mlp_encoder((8, 8, 1), 2, (4,), variational=False),
+            "decoder": networks.mlp_decoder(2, (8, 8, 1), (4,)),
+        }
+        plain["encoder" if part is encoder else "decoder"] = part
+        model = Autoencoder(**plain)
+        model.compile(keras.optimizers.SGD(0.0))
+        assert len({float(value) for value in trained(model, x, epochs=3)["distortion"]}) == 3
+        assert score(model, x) == score(model, x)
+        by_terms = numbers(model.terms(x).distortion).mean()
+        assert_allclose(score(model, x)["distortion"], by_terms, rtol=1e-5)
+        assert_array_equal(model.reconstruct(x), model.reconstruct(x))
+
+
+def test_what_is_not_training_prints_nothing(vae: Any, digits: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Progress of a call that takes milliseconds would be noise in a notebook."""
+    vae.encode(digits), vae.decode(np.zeros((3, 2))), vae.reconstruct(digits), vae.sample(3)
+    vae.log_weights(digits), vae.elbo(digits, k=2), vae.log_likelihood(digits, k=2)
+    assert capsys.readouterr().out == ""
+
+
+def test_predict_passes_keras_settings_on(vae: Any, digits: Any) -> None:
+    class Witness(keras.callbacks.Callback):
+        called = False
+
+        def on_predict_end(self, logs: Any = None) -> None:
+            self.called = True
+
+    witness = Witness()
+    vae.predict(digits, verbose=0, callbacks=[witness])
+    assert witness.called
+
+
 def test_regularisers_count(binary_digits: Any) -> None:
     """What a layer adds to the loss is added: 10 Σ w² of one kernel; the metrics in nats stay what they are."""
     model = VAE(*own_networks(kernel_regularizer=keras.regularizers.L2(10.0)))
