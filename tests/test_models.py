@@ -412,6 +412,8 @@ def test_estimates_are_those_of_the_log_weights(vae: Any, digits: Any) -> None:
         assert_allclose(estimate.value, vae.log_weights(x, k=1)[0], rtol=1e-6)
         for other in estimate[1:]:
             assert np.isnan(other).all()
+    for estimate in (vae.elbo(x, k=2), vae.log_likelihood(x, k=2)):  # two draws have a scatter
+        assert np.isfinite(np.asarray(estimate)).all()
 
 
 def test_standard_errors_are_the_scatter_over_seeds(ppca: Any) -> None:
@@ -533,6 +535,17 @@ def test_data_sets_of_every_kind_train_alike(small_vae: Any, binary_digits: Any)
         logs[kind] = [fitted.history[part + name][0] for part in ("", "val_") for name in METRICS]
     for kind in kinds:
         assert_allclose(logs[kind], logs["arrays"], rtol=1e-5, err_msg=kind)
+
+
+def test_one_image_may_be_held_out_of_two(small_vae: Any, binary_digits: Any) -> None:
+    model = small_vae()
+    model.compile()
+    assert np.isfinite(list(trained(model, binary_digits[:2], validation_split=0.5).values())).all()
+
+
+def test_predict_takes_a_data_set_too(vae: Any, digits: Any) -> None:
+    batches = Batches([digits[:20]], 8)
+    assert_array_equal(vae.predict(batches, verbose=0), vae.predict(digits[:20], batch_size=8, verbose=0))
 
 
 def test_validation_split_is_the_end_of_the_arrays(small_vae: Any, binary_digits: Any) -> None:
