@@ -612,7 +612,11 @@ def test_limited_steps_are_kept_to(small_vae: Any, binary_digits: Any) -> None:
     assert int(model.step) == 6
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", likelihoods.Gaussian(sigma=0.3), "continuous_bernoulli"], ids=str)
+@pytest.mark.parametrize(
+    "likelihood",
+    ["gaussian", likelihoods.Gaussian(sigma=0.3), "continuous_bernoulli"],
+    ids=("learned", "fixed", "continuous"),
+)
 def test_saved_model_is_the_model(small_vae: Any, digits: Any, tmp_path: Path, likelihood: Any) -> None:
     model = small_vae(likelihood, beta=0.5, free_bits=0.01, samples=2, seed=5)
     model.compile(keras.optimizers.Adam(3e-3), steps_per_execution=1 if BACKEND == "torch" else 4)
