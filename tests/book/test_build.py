@@ -55,6 +55,8 @@ def test_a_clean_page_builds(root: Path, tmp_path: Path) -> None:
     assert '<span class="pasted-text">0.50</span>' in html
     assert "https://colab.research.google.com/github/owner/name/blob/main/book/page" in html
     assert "https://mybinder.org/v2/gh/owner/name/main" in html
+    assert '<meta property="og:image" content="https://owner.github.io/name/_static/og.png" />' in html
+    assert (tmp_path / "_build/html/_static/og.png").exists()
 
 
 def test_a_failing_cell_fails_the_build(root: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -78,3 +79,12 @@ def test_a_chapter_offers_its_notebook(html: Path, root: Path, pages: Pages) -> 
         assert copied.read_bytes() == notebook.read_bytes()
         links = [str(a["href"]) for a in pages[f"book/{notebook.stem}.html"].find_all("a", href=True)]
         assert f"../_sources/book/{notebook.name}" in links
+
+
+def test_one_file_holds_the_whole_book(html: Path, pages: Pages) -> None:
+    with zipfile.ZipFile(html / "vae-book.zip") as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+    assert {f"vae-book/{path}" for path in pages} <= set(names)
+    assert not [name for name in names if name.endswith((".zip", ".part"))]
+    assert any(str(link["href"]) == "../vae-book.zip" for link in pages["book/about.html"].find_all("a", href=True))

@@ -5,7 +5,8 @@ written as HTML comments (`source`), numbers in the prose name the run's value b
 (`numbers`), and a question stands before the output that answers it (`predictions`). The build keeps what
 readers rely on: cached runs are only reused while package, packages, back end and data are the same
 (`execution`), every image has its own words (`images`), scripts and fonts come from the book itself
-(`assets`), and launch buttons lead to the repository that the book was built from (`repository`).
+(`assets`), launch buttons lead to the repository that the book was built from (`repository`), a page says how
+long the runs took (`times`) and what a shared link shows (`social`), and one file holds everything (`archive`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,24 @@ from __future__ import annotations
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from . import api, assets, execution, images, numbers, page, predictions, repository, source
+from . import api, archive, assets, execution, images, numbers, page, predictions, repository, social, source, times
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    for part in (source, numbers, predictions, images, api, page, execution, repository, assets):
+    for part in (
+        source,
+        numbers,
+        predictions,
+        images,
+        api,
+        page,
+        execution,
+        repository,
+        social,
+        assets,
+        times,
+        archive,
+    ):
         part.setup(app)
     # Reading collects numbers and images in the environment of one process.
     return {"version": "1", "env_version": 1, "parallel_read_safe": False, "parallel_write_safe": True}
