@@ -444,6 +444,51 @@ def test_scoring_in_smaller_tiles_changes_no_truth(ppca: Any, monkeypatch: pytes
     assert_allclose(ppca.vae().log_weights(ppca.x, k=12), np.broadcast_to(ppca.log_p, (12, 300)), rtol=1e-6, atol=1e-4)
 
 
+def test_tiles_keep_to_their_memory(vae: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws scored at a time: 32, fewer where images are large, one at least, and no more than are wanted."""
+    vae.log_weights(digits[:1])
+    scorer, widths = models._SCORERS[vae], []
+    score_batch = scorer.predict_on_batch
+
+    def spy(inputs: Any) -> Any:
+        widths.append(len(inputs[2]))
+        return score_batch(inputs)
+
+    monkeypatch.setattr(scorer, "predict_on_batch", spy)
+    for tile_pixels, k, expected in (
+        (models.TILE_PIXELS, 40, [32, 8]),
+        (models.TILE_PIXELS, 3, [3]),
+        (5 * models.ROWS * 64, 12, [5, 5, 2]),
+        (1, 3, [1, 1, 1]),
+    ):
+        widths.clear()
+        monkeypatch.setattr(models, "TILE_PIXELS", tile_pixels)
+        vae.log_weights(digits[:1], k=k)
+        assert widths == expected
+
+
+def test_scores_do_not_depend_on_the_policy_of_the_moment(small_vae: Any, digits: Any) -> None:
+    model = small_vae()
+    before = model.log_weights(digits[:3], k=2)
+    models._SCORERS.pop(model)
+    try:
+        keras.config.set_dtype_policy("mixed_float16")
+        assert_array_equal(model.log_weights(digits[:3], k=2), before)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_defaults_are_those_of_the_documentation(vae: Any, digits: Any) -> None:
+    x = digits[:2]
+    for estimate, same in (
+        (vae.elbo(x), vae.elbo(x, k=16, seed=0)),
+        (vae.log_likelihood(x), vae.log_likelihood(x, k=200, seed=0)),
+        (vae.log_weights(x), vae.log_weights(x, k=1, seed=0)),
+        (vae.sample(2), vae.sample(2, seed=0, draw=False)),
+    ):
+        assert_array_equal(np.asarray(estimate), np.asarray(same))
+
+
 # --- codes, reconstructions and samples -----------------------------------------------------------------------------
 
 
@@ -659,6 +704,33 @@ def test_model_that_was_never_compiled_is_saved_and_cloned(small_vae: Any, digit
     model.summary(print_fn=lambda line: None)
 
 
+def test_a_saved_optimizer_names_no_back_end() -> None:
+    """Keras on PyTorch writes down its own variant of Adam, which no other back end can load; also when wrapped."""
+    variant = {
+        "module": "keras.src.backend.torch.optimizers.torch_adam",
+        "class_name": "Adam",
+        "config": {"beta_1": 0.9},
+    }
+    plain = {**variant, "module": "keras.optimizers"}
+    wrapped = {"module": "keras.optimizers", "class_name": "LossScaleOptimizer", "config": {"inner_optimizer": variant}}
+    assert models._on_any_back_end(variant) == plain
+    assert models._on_any_back_end(wrapped) == {**wrapped, "config": {"inner_optimizer": plain}}
+    own = {"module": "mine.optimizers", "class_name": "Own", "config": {"rate": 1.0}}
+    assert models._on_any_back_end(own) == own
+
+
+def test_custom_objects_may_be_given(binary_digits: Any) -> None:
+    class Flat(layers.Flatten):
+        """A layer that is not registered with Keras."""
+
+    image = keras.Input((8, 8, 1))
+    h = Flat()(image)
+    model = VAE(keras.Model(image, [layers.Dense(2)(h), layers.Dense(2)(h)]), own_networks()[1])
+    again = VAE.from_config(model.get_config(), custom_objects={"Flat": Flat})
+    again.set_weights(model.get_weights())
+    assert_array_equal(again.encode(binary_digits[:2]).mean, model.encode(binary_digits[:2]).mean)
+
+
 def test_weights_alone_are_saved(small_vae: Any, digits: Any, tmp_path: Path) -> None:
     model, other = small_vae(beta=3.0), small_vae()
     model.compile()
@@ -868,6 +940,7 @@ def test_half_precision_networks_train_and_are_saved(small_vae: Any, digits: Any
         keras.config.set_dtype_policy("float32")
     assert log["loss"][-1] < log["loss"][0]
     assert loaded.dtype_policy.name == "mixed_float16"
+    assert keras.models.load_model(tmp_path / "half.keras").dtype_policy.name == "mixed_float16"  # its own policy
     assert type(loaded.optimizer) is type(model.optimizer) is keras.optimizers.LossScaleOptimizer
     assert_allclose(loaded.log_weights(digits[:3]), model.log_weights(digits[:3]), rtol=1e-6)
     assert np.isfinite(list(trained(loaded, digits[:70]).values())).all()
