@@ -35,7 +35,7 @@ test:  ## lint, unit tests on three back ends, every notebook, the built book
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory -j2 --output-sync=target units
 	@$(MAKE) --no-print-directory cross
-	@$(MAKE) --no-print-directory -j2 --output-sync=target notebooks strict-book
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target notebooks strict-book
 	@$(MAKE) --no-print-directory book-tests
 	$(call say,Everything passed)
 

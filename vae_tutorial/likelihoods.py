@@ -75,7 +75,9 @@ class Bernoulli(Likelihood):
 
     def sample(self, params: Tensor, seed: int | keras.random.SeedGenerator) -> Tensor:
         probability = self.mean(params)
-        return ops.cast(keras.random.uniform(ops.shape(probability), seed=seed) < probability, "float32")
+        return ops.cast(
+            keras.random.uniform(ops.shape(probability), dtype="float32", seed=seed) < probability, "float32"
+        )
 
 
 @keras.saving.register_keras_serializable("vae_tutorial")
@@ -104,7 +106,7 @@ class ContinuousBernoulli(Likelihood):
     def sample(self, params: Tensor, seed: int | keras.random.SeedGenerator) -> Tensor:
         # inverse of the distribution function (e^{lx} − 1)/(e^l − 1), for −|l| so that nothing overflows
         logits = ops.cast(params, "float32")
-        u = keras.random.uniform(ops.shape(logits), seed=seed)
+        u = keras.random.uniform(ops.shape(logits), dtype="float32", seed=seed)
         size = ops.maximum(ops.abs(logits), 1e-3)  # below, uniform to within 1e-3
         x = -ops.log1p(u * ops.expm1(-size)) / size
         return ops.clip(ops.where(logits > 0, 1.0 - x, x), 0.0, 1.0)
@@ -156,7 +158,7 @@ class Gaussian(Likelihood):
 
     def sample(self, params: Tensor, seed: int | keras.random.SeedGenerator) -> Tensor:
         mean, log_var = self.split(params)
-        return mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=seed)
+        return mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), dtype="float32", seed=seed)
 
     def get_config(self) -> dict[str, Any]:
         return {"sigma": self.sigma}
