@@ -3,9 +3,9 @@
 KERAS_BACKEND=jax VAE_TUTORIAL_DATA=folder python benchmarks/effects.py digits mnist     # measures what is missing
 python benchmarks/effects.py                                                             # prints the table
 
-A row is a claim, put as a number that is positive where the claim holds. The prose of the chapters is written from
-this table: a claim whose interval includes zero in one edition is not made there. Results are kept in effects.json, one
-entry a data set, likelihood and seed, so that an interrupted run continues where it stopped.
+A row is a claim, put as a number that is positive where the claim holds: a chapter should not make a claim in an
+edition where its interval includes zero. Results go to effects.json beside this file, one entry a data set, likelihood
+and seed, so that an interrupted run continues where it stopped. No full run has been made yet: none is committed.
 """
 
 from __future__ import annotations
@@ -58,11 +58,6 @@ class Judge:
 
     def confidence(self, x: Array) -> float:
         return float(self.classifier.predict(x, verbose=0).max(axis=1).mean())
-
-    def diversity(self, x: Array) -> float:
-        """Entropy of the classes that a set of images shows, in nats: log 10 where all ten are equally frequent."""
-        shares = self.classifier.predict(x, verbose=0).mean(axis=0)
-        return float(-np.sum(shares * np.log(shares + 1e-12)))
 
     def distance(self, x: Array, y: Array) -> float:
         """Fréchet distance of two sets of images in the classifier's features (no Inception, no FID)."""
@@ -306,6 +301,8 @@ def _circumstances() -> str:
 
 def table() -> str:
     """Mean over seeds with its 95 % interval (Student), a row a claim, a column a data set and likelihood."""
+    if not RESULTS.exists():
+        return "Nothing is measured yet: name a data set."
     results = json.loads(RESULTS.read_text())
     columns = sorted({key.rsplit("/", 1)[0] for key in results})
     lines = [f"{'claim':28}" + "".join(f"{column:>30}" for column in columns)]

@@ -648,11 +648,21 @@ def test_execution_settings_change_no_result(small_vae: Any, binary_digits: Any)
             assert_allclose(other[name], logs[0][name], rtol=1e-5, err_msg=name)
 
 
+# Keras looks at its limit of steps between executions only, so with 32 steps in one a smaller limit is overrun. That is
+# a fault that users can meet, kept in sight here until it is mended: strict, so that the test fails when it is.
 @pytest.mark.xfail(BACKEND != "torch", reason="an execution of 32 steps goes beyond steps_per_epoch", strict=True)
 def test_limited_steps_are_kept_to(small_vae: Any, binary_digits: Any) -> None:
     """``steps_per_epoch`` below the number of steps in an execution."""
     model = small_vae()
     model.compile()
+    trained(model, binary_digits, epochs=2, batch_size=10, steps_per_epoch=3)
+    assert int(model.step) == 6
+
+
+def test_limited_steps_are_kept_to_with_one_step_an_execution(small_vae: Any, binary_digits: Any) -> None:
+    """The way round the fault above."""
+    model = small_vae()
+    model.compile(steps_per_execution=1)
     trained(model, binary_digits, epochs=2, batch_size=10, steps_per_epoch=3)
     assert int(model.step) == 6
 
