@@ -116,6 +116,9 @@ MUTANTS = [
            "def compile_from_config(self, config: dict[str, Any]) -> None:\n"
            "        return super().compile(config['optimizer'], steps_per_execution=5)"),
     Mutant("log-variance not limited", "models.py", "ops.clip(log_var, -LOG_VAR_LIMIT, LOG_VAR_LIMIT)", "log_var"),
+    Mutant("a limit of steps overrun", "models.py", "fitting = math.gcd(usual, *(", "fitting = max(usual, *("),
+    Mutant("a restarted optimizer remembers", "models.py", "variable.assign(first)", "pass"),
+    Mutant("a restarted model keeps its seed", "models.py", "self.seed = fresh.seed", "pass"),
 ]  # fmt: skip
 
 
