@@ -83,6 +83,9 @@ class Setting:
     judge: Judge
 
     def _train(self, model: Autoencoder) -> Autoencoder:
+        if self.likelihood == "gaussian":
+            # Adam moves log σ² by its learning rate a step: from σ = 1 it would hardly arrive
+            model.decoder.get_layer("log_variance").set_weights([np.log(0.05)])
         model.compile(keras.optimizers.Adam(1e-3))
         model.fit(self.x_train, epochs=epochs(self.data, 8), batch_size=128, verbose=0)
         return model
