@@ -163,8 +163,8 @@ def embed(z: ArrayLike, method: Literal["pca", "tsne"] = "pca", seed: int = 0, p
 
     ``"pca"`` is linear and quick, and keeps large distances. ``"tsne"`` keeps neighbours; its clusters'
     sizes and distances mean little. It takes about 10 ms a point on two cores (10,000 points in a minute
-    and a half), so embed a few thousand. Only t-SNE uses ``seed`` and ``perplexity``, about the number of
-    neighbours that it looks at.
+    and a half), so embed a few thousand. Only t-SNE uses ``seed``, which changes little, as it starts from the
+    principal components, and ``perplexity``, about the number of neighbours that it looks at.
 
     Pearson (1901); van der Maaten & Hinton (2008).
 

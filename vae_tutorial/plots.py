@@ -208,7 +208,8 @@ def spectrum(values: ArrayLike, threshold: float | None = None, log: bool = Fals
     ax.bar(at, v, 0.8, color=[PALETTE[0] if f else PAPER for f in full], ec=PALETTE[0], lw=1)
     if threshold is not None:
         ax.axhline(threshold, color=PALETTE[1], ls=LINES[1], lw=1.4)
-        ax.text(len(v) + 0.5, threshold, f"{threshold:g}", color=PALETTE[1], ha="right", va="bottom")
+        behind = {"fc": PAPER, "ec": "none", "pad": 1.0}  # bars may reach beyond the line
+        ax.text(len(v) + 0.5, threshold, f"{threshold:g}", color=PALETTE[1], ha="right", va="bottom", bbox=behind)
     if log and v[0] > 0:
         ax.set_yscale("log")
         ax.set_ylim(bottom=v[v > 0].min() / 3)
