@@ -399,15 +399,11 @@ function vaeEngine() {
   /** Variance over images of each latent dimension's mean; above ACTIVE the dimension is in use (Burda et al., 2016). */
   function spreads(mean, latent) {
     const n = mean.length / latent;
-    return Array.from({ length: latent }, (_, k) => {
-      let sum = 0;
-      let squares = 0;
-      for (let row = 0; row < n; row++) {
-        sum += mean[row * latent + k];
-        squares += mean[row * latent + k] ** 2;
-      }
-      return squares / n - (sum / n) ** 2;
-    });
+    const centre = new Float64Array(latent);
+    const variance = new Float64Array(latent);
+    mean.forEach((value, i) => (centre[i % latent] += value / n));
+    mean.forEach((value, i) => (variance[i % latent] += (value - centre[i % latent]) ** 2 / n));
+    return [...variance];
   }
 
   return { PIXELS, BATCH, ACTIVE, Random, Model, Adam, Training, spreads };

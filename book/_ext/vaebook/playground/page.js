@@ -150,6 +150,25 @@
 
   const subscript = (k) => String.fromCharCode(0x2081 + k);
 
+  /** One, two and three standard deviations of the prior, and the square that the decoder's picture shows. */
+  function drawPrior(pen, { settings: { latent }, extent }, x, y, height) {
+    pen.strokeStyle = theme.muted;
+    pen.lineWidth = 1;
+    pen.globalAlpha = 0.45;
+    for (const radius of [1, 2, 3]) {
+      pen.beginPath();
+      if (latent > 1) pen.ellipse(x(0), y(0), x(radius) - x(0), x(radius) - x(0), 0, 0, 2 * Math.PI);
+      else for (const side of [-radius, radius]) pen.rect(x(side), 0, 0, height);
+      pen.stroke();
+    }
+    pen.globalAlpha = 1;
+    if (latent !== 2) return;
+    pen.strokeStyle = theme.text;
+    pen.setLineDash([4, 4]);
+    pen.strokeRect(x(-extent), y(extent), x(extent) - x(-extent), y(-extent) - y(extent));
+    pen.setLineDash([]);
+  }
+
   function drawMap(report) {
     const { pen, width, height } = surface(part("map"));
     const { latent, objective } = report.settings;
@@ -159,21 +178,6 @@
     const y = (value) => height / 2 - value * scale;
     const labels = vaeDigits.test.labels;
     const lane = (digit) => ((Number(digit) + 0.5) / 10) * height; // in one dimension each digit has a lane
-
-    pen.strokeStyle = theme.faint;
-    pen.lineWidth = 1;
-    for (const radius of [1, 2, 3]) {
-      pen.beginPath();
-      if (latent > 1) pen.ellipse(x(0), y(0), radius * scale, radius * scale, 0, 0, 2 * Math.PI);
-      else for (const side of [-radius, radius]) pen.rect(x(side), 0, 0, height);
-      pen.stroke();
-    }
-    if (latent === 2) {
-      pen.setLineDash([4, 4]);
-      pen.strokeStyle = theme.muted;
-      pen.strokeRect(x(-report.extent), y(report.extent), 2 * report.extent * scale, 2 * report.extent * scale);
-      pen.setLineDash([]);
-    }
 
     const place = (i) => {
       const at = i * latent;
@@ -198,6 +202,7 @@
       pen.fillStyle = theme.classes[labels[i]];
       pen.fillText(labels[i], ...place(i));
     }
+    drawPrior(pen, report, x, y, height);
     pen.font = `500 11px ${theme.sans}`;
     pen.fillStyle = theme.muted;
     pen.textAlign = "right";
