@@ -364,3 +364,180 @@ def test_the_numbers_of_the_text_are_what_the_page_computes(see: Any) -> None:
         if float(m["typed"]) != pytest.approx(shown[key], rel=int(m["percent"]) / 100)
     }
     assert wrong == {}
+
+
+# Settings and facts that no run stands behind: what the controls offer, and how the model is built.
+SETTINGS = (
+    r"\b64 (hidden units|tosses|of the)",
+    r"\b(1287 )?training images|the 510 held-out|The 510 held-out",
+    r"learning rate of 0\.003|At 0\.[13] (the map|every image)",
+    r"\b(2000|6000) steps",
+    r"without a reset at 2, 4 and 10",
+    r"move β to 1|β was 1",
+    r"a 3 and a 7",
+    r"rate of 0\.0001, then at 0\.1 and at 0\.3",
+    r"chapter \d",
+    r"\| latent size \| 1 \| 2 \| 4 \| 8 \|",
+)
+
+
+def test_no_other_number_is_in_the_text() -> None:
+    text = MEASURED.sub("", PAGE.read_text("utf8"))
+    typed = {m["key"]: m["typed"] for m in MEASURED.finditer(PAGE.read_text("utf8"))}
+    text = re.sub(rf"\| ({typed['vae-loss']}|{typed['vae-rate']}) \|", "|", text)  # in the table of sizes, again
+    for pattern in (r"```.*?```", r"\$[^$]+\$", r"`[^`]*`", r"<[^>]+>", r"(?<=\])\([^)\s]*\)", *SETTINGS):
+        text = re.sub(pattern, "", text, flags=re.S)
+    assert re.findall(r"[^\n]{0,30}\d[^\n]{0,30}", text) == []
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+PATH = "book/playground.html"
+STEP = "() => Number(document.getElementById('play-progress').textContent.match(/step (\\d+)/)?.[1] ?? -1)"
+# How a browser may treat the worker: give one, have none, or refuse it after it was asked for.
+WORKERS = {
+    "given": "",
+    "none": "delete window.Worker",
+    "refused": """window.Worker = class {
+        constructor() { setTimeout(() => this.onerror(new Event("error", { cancelable: true })), 50); }
+        postMessage() {}
+    }""",
+}
+
+
+def step(page: Any) -> int:
+    return int(page.evaluate(STEP))
+
+
+def ready(page: Any) -> Any:
+    page.wait_for_function(f"({STEP})() === 0")
+    return page
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_it_trains_and_stops_with_and_without_a_worker(reader: Any, worker: str) -> None:
+    window = reader()
+    window.page.add_init_script(WORKERS[worker])
+    page = ready(window.open(PATH))
+    assert len(page.workers) == (worker == "given")
+    page.click("#play-step")
+    page.wait_for_function(f"({STEP})() === 1")
+    page.click("#play-run")
+    page.wait_for_function(f"({STEP})() > 60")
+    page.click("#play-run")  # it answers while it trains
+    page.wait_for_function("document.getElementById('play-status').textContent.startsWith('Step')")
+    page.wait_for_timeout(300)
+    stopped = step(page)
+    page.wait_for_timeout(500)
+    assert step(page) == stopped
+    assert page.locator("#play-run").inner_text() == "Start"
+    assert 5 < float(page.locator("#play-test-distortion").inner_text()) < 40
+
+
+def test_it_is_played_by_keyboard(reader: Any) -> None:
+    page = ready(reader().open(PATH))
+    page.locator("#play-run").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"({STEP})() > 5")
+    page.keyboard.press("Space")
+    assert page.locator("#play-run").inner_text() == "Start"
+    page.locator("input[name=latent]:checked").focus()
+    page.keyboard.press("ArrowRight")  # another size is another network
+    ready(page)
+    assert page.locator("input[name=latent]:checked").get_attribute("value") == "4"
+    assert "of 4 dimensions" in page.locator("#play-progress").inner_text()
+    page.locator("#play-beta").focus()
+    page.keyboard.press("End")
+    assert page.locator("#play-beta-value").inner_text() == "20"
+    assert page.locator("#play-beta").get_attribute("aria-valuetext") == "20"
+    page.locator("input[value=vae]").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#play-beta").is_disabled()  # an autoencoder has no rate to be priced
+
+
+def test_every_control_has_a_name_and_every_picture_says_what_it_shows(reader: Any) -> None:
+    page = ready(reader().open(PATH))
+    for name in ("Start", "One step", "Reset"):
+        assert page.get_by_role("button", name=name, exact=True).count() == 1
+    for name in ("β, the price of rate", "Learning rate"):
+        assert page.get_by_role("slider", name=name).count() == 1
+    for name in ("Objective", "Latent size"):
+        assert page.get_by_role("group", name=name).count() == 1
+    page.click("#play-run")
+    page.wait_for_function(f"({STEP})() > 40")
+    page.click("#play-run")
+    page.wait_for_function("document.getElementById('play-map').ariaLabel.includes('step ')")
+    words = page.eval_on_selector_all(".play canvas", "all => all.map(e => e.getAttribute('aria-label'))")
+    assert len(set(words)) == len(words) == 8
+    assert not [one for one in words if "not drawn" in one or len(one.split()) < 4]
+
+
+def test_it_tells_a_screen_reader_now_and_then(reader: Any) -> None:
+    page = ready(reader().open(PATH))
+    page.evaluate("""() => {
+        window.told = 0;
+        new MutationObserver(() => (window.told += 1))
+            .observe(document.getElementById("play-status"), {childList: true});
+    }""")
+    page.click("#play-run")
+    page.wait_for_timeout(3000)
+    assert page.evaluate("told") <= 1
+    page.click("#play-run")
+    page.wait_for_function("told >= 1")
+
+
+def test_it_keeps_still_where_that_is_wished(reader: Any) -> None:
+    page = ready(reader(reduced_motion="reduce").open(PATH))
+    page.evaluate("""() => {
+        window.drawn = 0;
+        new MutationObserver(() => (window.drawn += 1))
+            .observe(document.getElementById("play-progress"), {childList: true});
+    }""")
+    page.click("#play-run")
+    page.wait_for_timeout(3000)
+    assert 1 <= page.evaluate("drawn") <= 3
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_moves_and_everything_fits(reader: Any, width: int) -> None:
+    page = ready(reader(width=width).open(PATH))
+    boxes = "all => all.map(e => [e.offsetTop, e.offsetHeight, e.offsetWidth])"
+    before = page.eval_on_selector_all(".play canvas, .play button, .play table", boxes)
+    page.click("#play-run")
+    page.wait_for_function(f"({STEP})() > 100")
+    page.get_by_role("group", name="Objective").get_by_text("Autoencoder").click()
+    ready(page)
+    page.get_by_role("group", name="Latent size").get_by_text("8", exact=True).click()
+    ready(page)
+    page.click("#play-step")
+    page.wait_for_function(f"({STEP})() === 1")
+    assert page.eval_on_selector_all(".play canvas, .play button, .play table", boxes) == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    small = page.eval_on_selector_all(
+        ".play button, .play-choice label, .play-check", "all => all.filter(e => e.offsetHeight < 24).length"
+    )
+    assert small == 0  # a finger finds them
+
+
+def test_the_pictures_follow_the_theme(reader: Any) -> None:
+    page = ready(reader().open(PATH))
+    picture = "document.getElementById('play-grid').toDataURL()"
+    page.evaluate("document.documentElement.dataset.theme = 'light'")
+    page.wait_for_timeout(100)
+    light = page.evaluate(picture)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_timeout(100)
+    assert page.evaluate(picture) != light
+
+
+def test_without_javascript_there_is_a_picture_and_a_reason(reader: Any) -> None:
+    page = reader(java_script_enabled=False).open(PATH)
+    assert page.locator(".play-without").is_visible()
+    assert page.locator(".play-still").is_visible()
+    assert page.locator(".play-still").evaluate("e => e.naturalWidth") > 0
+    assert not page.locator("#play-controls").is_visible()
+
+
+def test_only_its_own_page_loads_it(html: Path) -> None:
+    loading = [p.name for p in html.glob("book/*.html") if "playground/engine.js" in p.read_text("utf8")]
+    assert loading == ["playground.html"]

@@ -22,6 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 PARTS = Path(__file__).parent
 SCRIPTS = ("engine.js", "session.js", "page.js")
 STYLE = "style.css"
+STILL = "still.webp"  # what the page shows where JavaScript is off
 DATA = "digits.js"
 FOLDER = "playground"  # below _static
 NOTICE = "The digits of scikit-learn: Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, 1998), CC BY 4.0."
@@ -73,7 +74,7 @@ def provide(
         return
     folder = Path(app.outdir, "_static", FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*SCRIPTS, STYLE):
+    for name in (*SCRIPTS, STYLE, STILL):
         shutil.copyfile(PARTS / name, folder / name)
     folder.joinpath(DATA).write_text(digits_script(), "utf8")
     app.add_css_file(f"{FOLDER}/{STYLE}", priority=950)

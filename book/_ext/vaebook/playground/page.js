@@ -50,7 +50,7 @@
       const worker = new Worker(address);
       worker.onmessage = (event) => receive(event.data);
       worker.onerror = (event) => {
-        if (shown) throw event; // it did start: a fault of ours, which must be seen
+        if (shown) throw new Error(event.message); // it did start: a fault of ours, which must be seen
         event.preventDefault();
         send = here(); // a browser or a policy that forbids such workers
         send({ do: "reset", settings: settings() });
@@ -138,7 +138,7 @@
     const ranked = spreads.map((_, k) => k).sort((a, b) => spreads[b] - spreads[a]);
     const best = ranked.slice(0, 2).sort((a, b) => a - b);
     const total = (two) => two.reduce((sum, k) => sum + (spreads[k] ?? -Infinity), 0);
-    if (!(total(pair) > 0.7 * total(best))) pair = best;
+    if (pair.length !== best.length || !(total(pair) > 0.7 * total(best))) pair = best;
   }
 
   /** Half the width of the map: 3.5 holds the prior; an autoencoder's codes, which nothing holds, need more. */
