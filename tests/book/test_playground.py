@@ -439,7 +439,8 @@ def test_it_is_played_by_keyboard(reader: Any) -> None:
     page.locator("#play-run").focus()
     page.keyboard.press("Enter")
     page.wait_for_function(f"({STEP})() > 5")
-    page.keyboard.press("Space")
+    page.keyboard.press("Space")  # a report that is under way may still say that it runs
+    page.wait_for_function("document.getElementById('play-status').textContent.match(/Step [1-9]/)")
     assert page.locator("#play-run").inner_text() == "Start"
     page.locator("input[name=latent]:checked").focus()
     page.keyboard.press("ArrowRight")  # another size is another network
