@@ -7,6 +7,7 @@ readers rely on: cached runs are only reused while package, packages, back end a
 (`execution`), every image has its own words (`images`), scripts and fonts come from the book itself
 (`assets`), launch buttons lead to the repository that the book was built from (`repository`), a page says how
 long the runs took (`times`) and what a shared link shows (`social`), and one file holds everything (`archive`).
+On one page a model trains in the reader's browser (`playground`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,21 @@ from __future__ import annotations
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from . import api, archive, assets, execution, images, numbers, page, predictions, repository, social, source, times
+from . import (
+    api,
+    archive,
+    assets,
+    execution,
+    images,
+    numbers,
+    page,
+    playground,
+    predictions,
+    repository,
+    social,
+    source,
+    times,
+)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
@@ -29,6 +44,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         repository,
         social,
         assets,
+        playground,
         times,
         archive,
     ):
