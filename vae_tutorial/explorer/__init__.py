@@ -7,6 +7,9 @@ Each is a box of ipywidgets. In a saved notebook, a built book or an exported pa
 a live notebook the kernel sees every move, and can move the sliders itself. Needs ``vae-tutorial[book]``.
 """
 
-from vae_tutorial.explorer.latent import LatentExplorer
+from vae_tutorial.explorer.densities import ELBOExplorer, KLExplorer
+from vae_tutorial.explorer.latent import Interpolation, LatentExplorer
+from vae_tutorial.explorer.scores import ThresholdExplorer
+from vae_tutorial.explorer.sweep import BetaExplorer
 
-__all__ = ["LatentExplorer"]
+__all__ = ["BetaExplorer", "ELBOExplorer", "Interpolation", "KLExplorer", "LatentExplorer", "ThresholdExplorer"]

@@ -75,6 +75,7 @@ class Instrument(ipywidgets.VBox):
     ) -> None:
         self.sliders = tuple(sliders)
         self.stage = Stage(self.script, title=title, data=dict(data), sliders=list(sliders), network=network)
+        self.stage.add_class("vae-place")  # whose room the book keeps while the script starts
         super().__init__([self.stage, *sliders])
         self.add_class("vae-instrument")
 
@@ -103,7 +104,7 @@ def slider(name: str, value: float, low: float, high: float, step: float, digits
         description=name,
         readout_format=f".{digits}f",
         layout=ipywidgets.Layout(width="100%", max_width="40rem"),
-        style={"description_width": "3.2em"},
+        style={"description_width": f"{max(3.2, 0.62 * len(name))}em"},
     )
 
 

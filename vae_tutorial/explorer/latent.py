@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 import keras
@@ -11,9 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from vae_tutorial import likelihoods, plots
-from vae_tutorial._checks import array, count, described, number
+from vae_tutorial import latent, likelihoods, plots
+from vae_tutorial._checks import array, count, described
 from vae_tutorial.explorer import _network
+from vae_tutorial.explorer._checks import classes, extent_of, glyphs, positive
 from vae_tutorial.explorer._stage import Instrument, Network, slider
 from vae_tutorial.likelihoods import Likelihood
 from vae_tutorial.models import Autoencoder, Posterior
@@ -63,13 +63,13 @@ class LatentExplorer(Instrument):
         self.dims = _dimensions(dims, d)
         self.origin = np.zeros(d, np.float32) if origin is None else _code("origin", origin, d)
         codes = np.zeros((0, d), np.float32) if x is None else _codes(model, x, d)
-        y, self.names = _classes(labels, class_names, len(codes))
+        y, self.names = classes(labels, class_names, len(codes))
         shown = np.sort(np.random.default_rng(0).permutation(len(codes))[:MOST_POINTS])
         plane = codes[:, list(self.dims[:2])]
         if plane.shape[1] == 1:
             plane = np.concatenate([plane, np.zeros_like(plane)], axis=1)
         self.points, self.labels = plane[shown], y[shown]
-        self.extent = _extent(plane) if extent is None else _positive("extent", extent)
+        self.extent = extent_of(plane) if extent is None else positive("extent", extent)
         note = f"{len(shown):,} of {len(codes):,} codes" if len(shown) < len(codes) else ""
         self.subscripts = [str(i + 1).translate(SUBSCRIPTS) for i in self.dims]
         super().__init__(
@@ -82,7 +82,7 @@ class LatentExplorer(Instrument):
                 "points": _rounded(self.points),
                 "classes": self.labels.tolist(),
                 "names": self.names,
-                "glyphs": _glyphs(self.names) or ["·"],
+                "glyphs": glyphs(self.names) or ["·"],
                 "extent": self.extent,
                 "shape": parts.image_shape,
                 "mean": parts.mean,
@@ -123,6 +123,47 @@ class LatentExplorer(Instrument):
         return (
             f"{self.stage.title}: images decoded from a grid of codes that spans {plane} from −{self.extent:g} to "
             f"{self.extent:g}. On the live page a point moves through this plane{among}."
+        )
+
+
+class Interpolation(Instrument):
+    """Two images, one slider, and the ways between their codes: straight, and on an arc.
+
+    >>> Interpolation(vae, data.x_test[0], data.x_test[3])       # (h, w, c), (h, w, c)
+
+    Decoded in the page, as by :class:`LatentExplorer`. In many dimensions the straight way (lerp) comes nearer to the
+    origin than almost any draw from the prior; the arc (slerp, Shoemake 1985) keeps its distance. Raises ValueError
+    for images of another shape, a decoder that cannot run in a page, and codes without an arc between them.
+    """
+
+    script = "interpolation.js"
+
+    def __init__(
+        self, model: Autoencoder, a: ArrayLike, b: ArrayLike, title: str = "From one image to another"
+    ) -> None:
+        if not isinstance(model, Autoencoder):
+            raise TypeError(f"model: expected a VAE or an Autoencoder, got {type(model).__name__}.")
+        self.parts = Parts.of(model, None)
+        for name, image in (("a", a), ("b", b)):
+            if np.shape(image) != model.image_shape:
+                raise ValueError(f"{name}: expected one image of shape {model.image_shape}, got {np.shape(image)}.")
+        self.ends = _codes(model, np.stack([a, b]), model.latent_dim)
+        latent.slerp(*self.ends)  # refuses codes without an arc
+        data = {"a": self.ends[0].tolist(), "b": self.ends[1].tolist()}
+        data |= {"shape": self.parts.image_shape, "mean": self.parts.mean}
+        super().__init__(title, [slider("t", 0.5, 0, 1, 0.01)], data, Network.of(model.decoder))
+
+    def draw(self, figure: Figure) -> None:
+        ways = (("straight (lerp)", latent.lerp), ("on an arc (slerp)", latent.slerp))
+        for ax, (name, way) in zip(figure.subplots(2, 1), ways, strict=True):
+            ax.imshow(mosaic(self.parts.decode(way(self.ends[0], self.ends[1], steps=7)), 7), **PAPER_AND_INK)
+            ax.set(title=name)
+            ax.set_axis_off()
+
+    def alt(self) -> str:
+        return (
+            f"{self.stage.title}: seven images on the straight way between two codes, and seven on the arc. On the "
+            "live page a slider goes along both."
         )
 
 
@@ -194,38 +235,6 @@ def _dimensions(dims: Sequence[int] | None, d: int) -> tuple[int, ...]:
     if not chosen or max(chosen) >= d or len(set(chosen)) < len(chosen):
         raise ValueError(f"dims: expected different dimensions from 0 to {d - 1}, got {list(dims)}.")
     return chosen
-
-
-def _classes(
-    labels: ArrayLike | None, class_names: Sequence[str] | None, n: int
-) -> tuple[NDArray[np.int64], list[str]]:
-    """A whole number for each point, and the name of each class."""
-    if labels is None:
-        return np.zeros(n, np.int64), []
-    y = np.asarray(labels)
-    if y.shape != (n,) or y.dtype.kind not in "iu":
-        raise ValueError(f"labels: expected {n} whole numbers, one for each row of x, got {described(y)}.")
-    names = [str(i) for i in range(y.max() + 1)] if class_names is None else [str(name) for name in class_names]
-    if y.min() < 0 or y.max() >= min(len(names), len(plots.PALETTE)):
-        most = min(len(names), len(plots.PALETTE)) - 1
-        raise ValueError(f"labels: expected classes from 0 to {most}, got {y.min()} to {y.max()}.")
-    return y.astype(np.int64), names
-
-
-def _glyphs(names: Sequence[str]) -> list[str]:
-    """One sign a class, so that colour is not needed: its name if that is one, else a letter."""
-    return list(names) if all(len(name) == 1 for name in names) else list(ascii_uppercase[: len(names)])
-
-
-def _extent(plane: NDArray[np.float32]) -> float:
-    """Half the side of a square that holds nearly all points, and three standard deviations of the prior."""
-    return max(3.0, float(np.ceil(2 * np.quantile(np.abs(plane), 0.995)) / 2)) if len(plane) else 3.0
-
-
-def _positive(name: str, value: Any) -> float:
-    if number(name, value) <= 0:
-        raise ValueError(f"{name}: expected a positive number, got {value!r}.")
-    return float(value)
 
 
 def _rounded(x: NDArray[np.float32]) -> list[float]:

@@ -1,7 +1,7 @@
 /* LatentExplorer: the plane of codes, to drag in, and the image that the decoder draws there. */
 
 /** Codes of the plane's background, one glyph a class, drawn once for each size and theme. */
-function backgroundOf({ points, classes, glyphs, extent }, colours, width, height) {
+function backgroundOf({ points, classes, glyphs, extent, axes }, colours, width, height) {
   const { canvas, fit } = sharpCanvas();
   Object.defineProperties(canvas, { clientWidth: { value: width }, clientHeight: { value: height } });
   const { context } = fit();
@@ -25,6 +25,10 @@ function backgroundOf({ points, classes, glyphs, extent }, colours, width, heigh
     context.fillStyle = colours[classes[i] % 10];
     context.fillText(glyphs[classes[i]], at(points[2 * i]), at(points[2 * i + 1], true));
   }
+  context.fillStyle = colours.muted;
+  context.globalAlpha = 1;
+  context.fillText(axes[0], width - 12, height / 2 - 11);
+  if (axes[1]) context.fillText(axes[1], width / 2 + 12, 12);
   return canvas;
 }
 
@@ -32,6 +36,7 @@ function latent({ stage, data, sliders, network, signal, title }) {
   const layers = unpack(network.get("layers"), network.get("weights"));
   const { points, classes, extent, names, shape, mean, origin, dims, subscripts } = data;
   const [across, up] = sliders;
+  const axes = subscripts.slice(0, 2).map((s) => `z${s}`);
   stage.classList.add("vae-latent");
 
   const { canvas: plane, fit } = sharpCanvas({
@@ -76,7 +81,7 @@ function latent({ stage, data, sliders, network, signal, title }) {
     const { context, width, height } = fit();
     const look = [width, height, colours.ink, window.devicePixelRatio].join();
     if (drawn !== look) {
-      background = backgroundOf({ points, classes, glyphs: data.glyphs, extent }, colours, width, height);
+      background = backgroundOf({ points, classes, glyphs: data.glyphs, extent, axes }, colours, width, height);
       drawn = look;
     }
     if (width && height) context.drawImage(background, 0, 0, width, height);

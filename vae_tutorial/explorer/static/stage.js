@@ -8,6 +8,7 @@ function make(tag, attributes = {}, ...children) {
   return made;
 }
 
+const MOVED = "change:value change:index"; // a slider of numbers, or of choices
 const clip = (value, low, high) => Math.min(high, Math.max(low, value));
 const signed = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
 
@@ -55,7 +56,7 @@ async function perform({ model, el, signal }, instrument) {
   const themed = new MutationObserver(ask);
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
-  for (const slider of sliders) slider.on("change:value", ask);
+  for (const slider of sliders) slider.on(MOVED, ask);
   nameSliders(sliders, model.get("title"));
   frame();
   stage.dataset.ready = "";
@@ -63,7 +64,7 @@ async function perform({ model, el, signal }, instrument) {
     resized.disconnect();
     themed.disconnect();
     cancelAnimationFrame(asked);
-    for (const slider of sliders) slider.off("change:value", ask);
+    for (const slider of sliders) slider.off(MOVED, ask);
   };
 }
 
@@ -143,17 +144,17 @@ function steered(element, across, up, signal) {
 
 /** A diagram with axes inside a canvas: x and y to pixels, lines, fills, points and words. */
 class Panel {
-  constructor({ context, width, height }, colours, { x, y, left = 0, right = 1, title, xlabel, ylabel }) {
+  constructor({ context, width, height }, colours, { x, y, left = 0, right = 1, top = 0, bottom = 1, title, xlabel, ylabel, xticks = true }) {
     this.small = width < 480;
     Object.assign(this, { context, colours, xlim: x, ylim: y, font: this.small ? 10.5 : 12.5 });
     const margin = { left: ylabel ? (this.small ? 30 : 42) : 10, right: 8, top: this.font * 1.9, bottom: this.font * 2.9 };
     this.box = {
       left: width * left + margin.left,
       right: width * right - margin.right,
-      top: margin.top,
-      bottom: height - margin.bottom,
+      top: height * top + margin.top,
+      bottom: height * bottom - margin.bottom,
     };
-    this.frame({ title, xlabel, ylabel });
+    this.frame({ title, xlabel, ylabel, xticks });
   }
 
   x(value) {
@@ -178,11 +179,11 @@ class Panel {
     context.restore();
   }
 
-  frame({ title, xlabel, ylabel }) {
+  frame({ title, xlabel, ylabel, xticks }) {
     const { context, box, colours, font } = this;
     context.strokeStyle = colours.faint;
     context.lineWidth = 1;
-    for (const value of ticks(this.xlim, this.small ? 3 : 5)) {
+    for (const value of xticks ? ticks(this.xlim, this.small ? 3 : 5) : []) {
       this.stroke([[value, this.ylim[0]], [value, this.ylim[1]]], colours.faint, { width: 1 });
       this.words(tickWords(value), this.x(value), box.bottom + font * 1.25, { align: "center", colour: colours.muted });
     }
@@ -192,7 +193,7 @@ class Panel {
         this.words(tickWords(value), box.left - 5, this.y(value) + font * 0.35, { align: "right", colour: colours.muted });
       }
     this.stroke([[this.xlim[0], this.ylim[0]], [this.xlim[1], this.ylim[0]]], colours.muted, { width: 1 });
-    if (title) this.words(title, box.left, font * 1.1, { bold: true });
+    if (title) this.words(title, box.left, box.top - font * 0.8, { bold: true });
     if (xlabel) this.words(xlabel, box.right, box.bottom + font * 2.5, { align: "right", colour: colours.muted });
   }
 
@@ -253,8 +254,24 @@ const tickWords = (value) => String(value).replace("-", "−");
 const curve = (f, from, to, steps = 200) =>
   Array.from({ length: steps + 1 }, (_, i) => from + ((to - from) * i) / steps).map((x) => [x, f(x)]);
 
-/** The line of numbers below a drawing; a screen reader hears it when it settles. */
-function readout() {
+/** A drawing with a line of numbers below it, which `say` renews. */
+function drawingWithWords(stage, attributes) {
+  const drawing = sharpCanvas({ class: "vae-drawing", ...attributes });
   const line = make("p", { class: "vae-readout" });
-  return { line, say: (text) => line.textContent !== text && (line.textContent = text) };
+  stage.classList.add("vae-chart");
+  stage.append(drawing.canvas, line);
+  const say = (text) => {
+    line.textContent = text;
+    drawing.canvas.setAttribute(attributes.role === "img" ? "aria-label" : "aria-valuetext", text);
+  };
+  return { ...drawing, say };
 }
+
+/** Where in a panel's own numbers a fraction of its canvas lies. */
+function within({ box, xlim, ylim }, { clientWidth, clientHeight }, fx, fy) {
+  const x = (fx * clientWidth - box.left) / (box.right - box.left);
+  const y = (box.bottom - (1 - fy) * clientHeight) / (box.bottom - box.top);
+  return [xlim[0] + x * (xlim[1] - xlim[0]), ylim[0] + y * (ylim[1] - ylim[0])];
+}
+
+const normal = (x, mean, sigma) => Math.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * Math.sqrt(2 * Math.PI));
