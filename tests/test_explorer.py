@@ -15,11 +15,21 @@ import numpy as np
 import pytest
 from keras import layers
 from numpy.testing import assert_allclose
+from scipy.integrate import quad
+from scipy.stats import norm
 
 pytest.importorskip("anywidget")
 
-from vae_tutorial import VAE, networks
-from vae_tutorial.explorer import LatentExplorer, _network
+from vae_tutorial import VAE, latent, networks
+from vae_tutorial.explorer import (
+    BetaExplorer,
+    ELBOExplorer,
+    Interpolation,
+    KLExplorer,
+    LatentExplorer,
+    ThresholdExplorer,
+    _network,
+)
 from vae_tutorial.explorer._stage import STATIC, VIEW
 
 SHAPE = (8, 8, 1)
@@ -204,3 +214,121 @@ def test_what_is_no_decoder_is_refused() -> None:
         LatentExplorer("vae")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="model: expected a decoder from codes"):
         LatentExplorer(networks.mlp_encoder(SHAPE, 2))
+
+
+# -- the other instruments ------------------------------------------------------------------------------------------
+
+
+def shown(instrument: Any) -> dict[str, Any]:
+    """The bundle of a display, whose picture must be one."""
+    data, _ = instrument._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert len(data["text/plain"]) > 80
+    return data
+
+
+def in_node(tmp_path: Path, *names: str, then: str) -> Any:
+    """What an expression of the page's own scripts gives."""
+    script = "\n".join(STATIC.joinpath(name).read_text("utf8") for name in names)
+    script += f"\nprocess.stdout.write(JSON.stringify({then}));"
+    tmp_path.joinpath("run.mjs").write_text(script, "utf8")
+    done = subprocess.run([NODE or "node", "run.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_kl_explorer() -> None:
+    assert shown(KLExplorer(mu=0.3, sigma=2.0))[VIEW]["sliders"] == 2
+    with pytest.raises(ValueError, match="mu: expected a number from −3 to 3, got 4"):
+        KLExplorer(mu=4)
+    with pytest.raises(ValueError, match="sigma: expected"):
+        KLExplorer(sigma=0)
+
+
+@needs_node
+@pytest.mark.parametrize(("x", "mean", "sigma"), [(0.9, 1.0, 0.5), (-1.5, 2.5, 2.0), (0.0, 0.0, 0.05)])
+def test_elbo_and_gap_make_the_evidence(tmp_path: Path, x: float, mean: float, sigma: float) -> None:
+    """Three integrals, each by itself, in the page; the evidence against quadrature in Python."""
+    call = f"bound({{ slope: 2, noise: 0.3 }}, {x}, {mean}, {sigma})"
+    found = in_node(tmp_path, "stage.js", "elbo.js", then=call)
+    truth = quad(lambda z: norm.pdf(z) * norm.pdf(x, np.tanh(2 * z), 0.3), -8, 8, epsabs=1e-12, limit=200)[0]
+    assert_allclose(found["evidence"], np.log(truth), atol=1e-6)
+    mass_outside = 2 * norm.sf((6 - abs(mean)) / sigma)  # the page's grid ends at ±6
+    assert_allclose(found["elbo"] + found["gap"], found["evidence"], atol=1e-5 + 50 * mass_outside)
+    assert found["gap"] > 0
+
+
+def test_elbo_explorer() -> None:
+    assert shown(ELBOExplorer())[VIEW]["sliders"] == 3
+    for arguments, name in (({"x": 2}, "x"), ({"noise": 0.01}, "noise"), ({"slope": -1}, "slope")):
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            ELBOExplorer(**arguments)
+
+
+def test_beta_explorer_measures_each_model_as_it_comes() -> None:
+    vae = VAE(networks.mlp_encoder(SHAPE, 2, (8,)), networks.mlp_decoder(2, SHAPE, (8,)))
+    vae.compile()
+    x = np.random.default_rng(0).integers(0, 2, (20, *SHAPE)).astype(np.float32)
+
+    def trained() -> Any:  # one model, which changes while it is shown
+        for beta, shift in ((4.0, 0.5), (0.5, 0.0)):
+            vae.beta.assign(beta)
+            vae.decoder.layers[-2].bias.assign(np.full(64, shift, np.float32))
+            yield vae
+
+    explorer = BetaExplorer(trained(), x, np.zeros(20, int))
+    assert explorer.betas == [0.5, 4.0]
+    assert explorer.distortions[0] != explorer.distortions[1]
+    last = vae.evaluate(x, verbose=0, return_dict=True)
+    assert_allclose([explorer.rates[0], explorer.distortions[0]], [last["rate"], last["distortion"]], rtol=0.05)
+    assert len(explorer.stage.data["samples"]) == 2 * np.prod(explorer.stage.data["shape"])
+    shown(explorer)
+    with pytest.raises(ValueError, match="models: expected at least two values of β"):
+        BetaExplorer([vae], x)
+    with pytest.raises(ValueError, match="labels: expected 20"):
+        BetaExplorer([vae, vae], x, [1])
+
+
+@needs_node
+def test_the_page_takes_the_ways_of_the_package(tmp_path: Path) -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 5))
+    at = "[0, 0.25, 0.5, 0.75, 1]"
+    for way in (latent.lerp, latent.slerp):
+        call = f"{at}.map((t) => {way.__name__}({a.tolist()}, {b.tolist()}, t))"
+        found = in_node(tmp_path, "stage.js", "network.js", "interpolation.js", then=call)
+        assert_allclose(found, way(a, b, steps=5), atol=1e-6)
+
+
+def test_interpolation(vae: VAE) -> None:
+    x = np.random.default_rng(0).uniform(size=(2, *SHAPE)).astype(np.float32)
+    explorer = Interpolation(vae, *x)
+    assert_allclose(explorer.ends, vae.encode(x).mean, atol=1e-6)
+    shown(explorer)
+    with pytest.raises(ValueError, match="b: expected one image of shape \\(8, 8, 1\\), got \\(8, 8\\)"):
+        Interpolation(vae, x[0], x[1, ..., 0])
+    with pytest.raises(TypeError, match="model: expected a VAE"):
+        Interpolation(vae.decoder, *x)
+
+
+def test_threshold_explorer() -> None:
+    scores, labels = np.r_[0:100.0, 90:110.0], np.r_[np.zeros(100), np.ones(20)]
+    explorer = ThresholdExplorer(scores, labels, threshold=95)
+    assert "finds 75 % of the anomalies, with 5.0 % false alarms" in shown(explorer)["text/plain"]
+    many = ThresholdExplorer(np.arange(10_000.0), np.arange(10_000) % 10 == 0)
+    assert "4,000 of 10,000 scores" in many.stage.data["unit"]
+    assert_allclose(np.median(many.stage.data["normal"]), 5000, rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "arguments", "message"),
+    [
+        ([1, 2], [0], {}, "labels: expected 2 values 0"),
+        ([1, 2], [0, 2], {}, "labels: expected 2 values 0"),
+        ([1, 2], [1, 1], {}, "labels: expected both 0 and 1, got only 1"),
+        ([1, np.nan], [0, 1], {}, "scores: scores must be finite"),
+        ([3, 3], [0, 1], {}, "scores: expected different values, got 3 throughout"),
+        ([1, 2], [0, 1], {"threshold": 5}, "threshold: expected a number from 1 to 2, got 5"),
+    ],
+)
+def test_bad_scores_are_named(scores: Any, labels: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ThresholdExplorer(scores, labels, **arguments)

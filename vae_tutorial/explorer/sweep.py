@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import ipywidgets
+import keras
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from vae_tutorial._checks import number
 from vae_tutorial.explorer._checks import classes, extent_of, glyphs
 from vae_tutorial.explorer._stage import Instrument
 from vae_tutorial.explorer.latent import PAPER_AND_INK, mosaic
@@ -22,37 +23,33 @@ DRAWS = 5  # a side
 class BetaExplorer(Instrument):
     """The rate–distortion curve of models trained with different β; of each its map of codes and its draws.
 
-    >>> BetaExplorer({0.1: weak, 1.0: vae, 10.0: strong}, data.x_test, data.y_test)     # (n, h, w, c), (n,)
+    >>> BetaExplorer([weak, vae, strong], data.x_test, data.y_test)     # (n, h, w, c), (n,)
 
     Rate and distortion are means over ``x``, in nats an image (Alemi et al., 2018). The map shows the first two
-    dimensions of at most 400 codes; all models draw from the same ``seed``. Raises ValueError for fewer than two
-    models, models for other images, or labels of another length.
+    dimensions of at most 400 codes; all models draw with the same ``seed``. Each model says its own β; it is measured
+    as it comes, so that one model, trained anew each time, may come from a generator. Raises ValueError for fewer than
+    two values of β, models for other images or with one latent dimension, or labels of another length.
     """
 
     script = "beta.js"
 
     def __init__(
         self,
-        models: Mapping[float, VAE],
+        models: Iterable[VAE],
         x: ArrayLike,
         labels: ArrayLike | None = None,
         class_names: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
-        if len(models) < 2:
-            raise ValueError(f"models: expected at least two, by their β, got {len(models)}.")
-        self.betas = sorted(number("models: β", beta) for beta in models)
-        ordered = [models[beta] for beta in self.betas]
-        if any(model.latent_dim < 2 for model in ordered):
-            raise ValueError("models: expected at least two latent dimensions for a map, got one.")
         x = np.asarray(x)
-        measured = [model.evaluate(x, verbose=0, return_dict=True) for model in ordered]
-        self.rates, self.distortions = ([float(m[key]) for m in measured] for key in ("rate", "distortion"))
         y, names = classes(labels, class_names, len(x))
         shown = np.sort(np.random.default_rng(0).permutation(len(x))[:MOST_POINTS])
-        codes = [np.asarray(model.encode(x[shown]).mean)[:, :2] for model in ordered]
-        draws = [np.asarray(model.sample(DRAWS**2, seed=seed)) for model in ordered]
-        self.pictures = [mosaic(d, DRAWS) for d in draws]
+        found = sorted((_measured(model, x, shown, seed) for model in models), key=lambda one: one.beta)
+        self.betas = [one.beta for one in found]
+        if len(set(self.betas)) < 2:
+            raise ValueError(f"models: expected at least two values of β, got {self.betas}.")
+        self.rates, self.distortions = [one.rate for one in found], [one.distortion for one in found]
+        self.pictures = [mosaic(one.draws, DRAWS) for one in found]
         samples = np.stack([np.rint(255 * np.nan_to_num(p).clip(0, 1)).astype(np.uint8) for p in self.pictures])
         chosen = ipywidgets.SelectionSlider(
             options=[(f"{beta:g}", beta) for beta in self.betas],
@@ -65,12 +62,12 @@ class BetaExplorer(Instrument):
             "betas": self.betas,
             "rates": self.rates,
             "distortions": self.distortions,
-            "codes": [np.round(c.astype(float), 2).tolist() for c in codes],
+            "codes": [np.round(one.codes.astype(float), 2).tolist() for one in found],
             "classes": y[shown].tolist(),
             "glyphs": glyphs(names) or ["·"],
             "samples": samples.tobytes(),
             "shape": samples.shape[1:3],
-            "extent": extent_of(np.concatenate(codes)),
+            "extent": extent_of(np.concatenate([one.codes for one in found])),
         }
         super().__init__("What β does", [chosen], data)
 
@@ -93,3 +90,24 @@ class BetaExplorer(Instrument):
             f"{self.distortions[0]:.1f} to {self.distortions[-1]:.1f}. On the live page a slider chooses β and shows "
             "its codes and draws."
         )
+
+
+class Measured(NamedTuple):
+    """What is kept of one model."""
+
+    beta: float
+    rate: float
+    distortion: float
+    codes: NDArray[np.float32]
+    draws: NDArray[np.float32]
+
+
+def _measured(model: VAE, x: NDArray[np.float32], shown: NDArray[np.intp], seed: int) -> Measured:
+    if not isinstance(model, VAE):
+        raise TypeError(f"models: expected VAEs, got {type(model).__name__}.")
+    if model.latent_dim < 2:
+        raise ValueError("models: expected at least two latent dimensions for a map, got one.")
+    nats = model.evaluate(x, verbose=0, return_dict=True)
+    codes = np.asarray(model.encode(x[shown]).mean)[:, :2]
+    draws = np.asarray(model.sample(DRAWS**2, seed=seed))
+    return Measured(float(keras.ops.convert_to_numpy(model.beta)), nats["rate"], nats["distortion"], codes, draws)
