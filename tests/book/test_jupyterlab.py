@@ -85,6 +85,7 @@ def test_the_kernel_and_the_reader_move_the_same_sliders(browser: Any, lab: str)
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.goto(lab)
     page.wait_for_selector(".jp-CodeCell .cm-content", timeout=120_000)
+    page.get_by_text("| Idle").first.wait_for(timeout=120_000)  # before that, what is run is lost
     cell = run_cell(page, 0)
     cell.locator(".vae-stage[data-ready]").wait_for(timeout=120_000)
     readouts = cell.locator(".widget-readout")

@@ -95,6 +95,9 @@ class Instrument(ipywidgets.VBox):
         return {VIEW: view, "image/png": picture, "text/plain": self.alt()}, metadata
 
 
+WIDE = {"width": "100%", "max_width": "40rem", "margin": "0 auto"}  # as the drawing
+
+
 def slider(name: str, value: float, low: float, high: float, step: float, digits: int = 2) -> ipywidgets.FloatSlider:
     return ipywidgets.FloatSlider(
         value=value,
@@ -103,7 +106,7 @@ def slider(name: str, value: float, low: float, high: float, step: float, digits
         step=step,
         description=name,
         readout_format=f".{digits}f",
-        layout=ipywidgets.Layout(width="100%", max_width="40rem"),
+        layout=WIDE,
         style={"description_width": f"{max(3.2, 0.62 * len(name))}em"},
     )
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial.explorer._checks import classes, extent_of, glyphs
-from vae_tutorial.explorer._stage import Instrument
+from vae_tutorial.explorer._stage import WIDE, Instrument
 from vae_tutorial.explorer.latent import PAPER_AND_INK, mosaic
 from vae_tutorial.models import VAE
 
@@ -55,7 +55,7 @@ class BetaExplorer(Instrument):
             options=[(f"{beta:g}", beta) for beta in self.betas],
             value=min(self.betas, key=lambda beta: abs(beta - 1)),
             description="β",
-            layout=ipywidgets.Layout(width="100%", max_width="40rem"),
+            layout=WIDE,
             style={"description_width": "3.2em"},
         )
         data = {

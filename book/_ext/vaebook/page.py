@@ -20,11 +20,15 @@ class UniqueIds(SphinxPostTransform):
             node["ids"] = [i for i in node["ids"] if i not in ("exercise-content", "solution-content")]
 
 
-# What the theme writes, and what a screen reader needs: names that hold the words one sees, and a landmark around all.
+# What theme and extensions write, and what a screen reader needs: names that hold the words one sees, a landmark
+# around everything, no roles that have been withdrawn, and no heading cell without a heading.
 NAMES = {
     'search-button__button pst-js-only" title="Search" aria-label="Search"': 'search-button__button pst-js-only"',
     'aria-label="Color mode"': 'aria-label="Color mode: Light, Dark or System Settings"',
     ' bd-sidebar">': ' bd-sidebar" role="region" aria-label="Sidebar">',
+    ' role="doc-biblioentry"': "",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+    '<th class="head"><p></p></th>': "<td></td>",
 }
 
 
