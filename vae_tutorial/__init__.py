@@ -26,6 +26,7 @@ __all__ = [
     "BetaSchedule",
     "bounds",
     "datasets",
+    "explorer",
     "latent",
     "likelihoods",
     "models",
@@ -35,6 +36,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":  # at first use: matplotlib takes longer to import than everything else here
-        return importlib.import_module("vae_tutorial.plots")
+    if name in ("explorer", "plots"):  # at first use: widgets and matplotlib take long to import, and may be absent
+        return importlib.import_module(f"vae_tutorial.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

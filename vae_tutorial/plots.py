@@ -36,7 +36,7 @@ LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5))
 GREYS = LinearSegmentedColormap.from_list("paper to ink", ["#ffffff", "#8d9299", "#14181d"])
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#7a3a00", "#e8853a", "#ffffff", "#4a9bd0", "#003f72"])
 
-_STYLE: dict[str, Any] = {
+STYLE: Any = {  # matplotlib's settings for the book's look
     "figure.figsize": (WIDTH, 3.4),
     "figure.dpi": 144,
     "figure.facecolor": PAPER,  # opaque: a dark page shows the figure as a card
@@ -77,7 +77,7 @@ def use_style() -> None:
 
     >>> plots.use_style()
     """
-    plt.style.use(_STYLE)
+    plt.style.use(STYLE)
 
 
 def image_grid(

@@ -4,9 +4,10 @@ A chapter is one Markdown file that reads well both as a page and as a plain not
 written as HTML comments (`source`), numbers in the prose name the run's value beside the typed one
 (`numbers`), and a question stands before the output that answers it (`predictions`). The build keeps what
 readers rely on: cached runs are only reused while package, packages, back end and data are the same
-(`execution`), every image has its own words (`images`), scripts and fonts come from the book itself
-(`assets`), launch buttons lead to the repository that the book was built from (`repository`), a page says how
-long the runs took (`times`) and what a shared link shows (`social`), and one file holds everything (`archive`).
+(`execution`), every image has its own words (`images`), scripts and fonts come from the book itself (`assets`),
+widgets run without a kernel (`widgets`), and a policy in each page forbids the rest (`policy`), launch buttons lead
+to the repository that the book was built from (`repository`), a page says how long the runs took (`times`) and what a
+shared link shows (`social`), and one file holds everything (`archive`).
 On one page a model trains in the reader's browser (`playground`).
 """
 
@@ -24,11 +25,13 @@ from . import (
     numbers,
     page,
     playground,
+    policy,
     predictions,
     repository,
     social,
     source,
     times,
+    widgets,
 )
 
 
@@ -45,8 +48,10 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         social,
         assets,
         playground,
+        widgets,
         times,
         archive,
+        policy,
     ):
         part.setup(app)
     # Reading collects numbers and images in the environment of one process.
