@@ -44,8 +44,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     Rows are tables or images. Images may come as (n, h, w, c) or flattened: the networks are dense, so the shape makes
     no difference to a score. A table of numbers needs no preparation: with ``standardize`` each column is scaled by the
-    mean and deviation that it has in the rows trained on, those held out for early stopping not among them. Unknown
-    cells must be filled in before (``SimpleImputer``), categories encoded (``OneHotEncoder``), in a pipeline.
+    mean and deviation that it has in the rows trained on, those held out for early stopping not among them. In a
+    pipeline before it, fill unknown cells (``SimpleImputer``) and encode categories (``OneHotEncoder``, not sparse).
 
     A row's score depends on the row and ``random_state`` alone: not on its place, the rows beside it, or how often it
     is asked for. Fitted detectors hold NumPy arrays only, so they can be pickled, and loaded on another back end.
@@ -138,7 +138,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         if not np.isfinite(scores).all():
             raise ValueError(f"learning_rate: training diverged with {self.learning_rate:g}. Take a smaller one.")
         self.offset_ = float(np.percentile(scores, 100.0 * self.contamination))
-        vars(self).pop("calibration_", None)  # of another model
+        if hasattr(self, "calibration_"):
+            del self.calibration_  # of the model before
         return self
 
     def calibrate(self, X: ArrayLike, alpha: float = 0.05) -> Self:
@@ -146,7 +147,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
         >>> detector.fit(X_train).calibrate(X_heldout, alpha=0.01)
 
-        ``X`` holds normal rows (n, p) that ``fit`` has not seen. The guarantee is an average over such sets;
+        ``X`` holds normal rows (n, p) that ``fit`` has not seen, drawn at random like the fresh ones: a file's order often
+        says something, so shuffle before splitting. The guarantee is an average over such sets;
         ``calibration_.rate`` is the law of the rate that one set gives. See ``vae_tutorial.conformal``.
         Raises ValueError where n < 1/alpha − 1: too few rows for such a promise.
         """
