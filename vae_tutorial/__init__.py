@@ -15,7 +15,7 @@ from vae_tutorial._backend import ensure_backend
 
 ensure_backend()  # before anything imports Keras
 
-from vae_tutorial import bounds, datasets, latent, likelihoods, models, networks  # noqa: E402
+from vae_tutorial import bounds, conformal, datasets, latent, likelihoods, models, networks  # noqa: E402
 from vae_tutorial.models import VAE, Autoencoder  # noqa: E402
 from vae_tutorial.schedules import BetaSchedule  # noqa: E402
 
@@ -24,7 +24,10 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "BetaSchedule",
+    "VAEDetector",
+    "anomaly",
     "bounds",
+    "conformal",
     "datasets",
     "explorer",
     "latent",
@@ -36,6 +39,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("explorer", "plots"):  # at first use: widgets and matplotlib take long to import, and may be absent
+    # at first use: widgets, matplotlib and scikit-learn take longer to import than all else here, and may be absent
+    if name in ("anomaly", "explorer", "plots"):
         return importlib.import_module(f"vae_tutorial.{name}")
+    if name == "VAEDetector":
+        return importlib.import_module("vae_tutorial.anomaly").VAEDetector
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
