@@ -39,7 +39,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # at first use: widgets, matplotlib and scikit-learn take longer to import than all else here, and may be absent
+    # at first use: widgets, matplotlib and scikit-learn take longer to import than everything else here
     if name in ("anomaly", "explorer", "plots"):
         return importlib.import_module(f"vae_tutorial.{name}")
     if name == "VAEDetector":
