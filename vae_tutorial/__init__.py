@@ -15,7 +15,7 @@ from vae_tutorial._backend import ensure_backend
 
 ensure_backend()  # before anything imports Keras
 
-from vae_tutorial import bounds, datasets, latent, likelihoods, models, networks  # noqa: E402
+from vae_tutorial import bounds, conformal, datasets, latent, likelihoods, models, networks  # noqa: E402
 from vae_tutorial.models import VAE, Autoencoder  # noqa: E402
 from vae_tutorial.schedules import BetaSchedule  # noqa: E402
 
@@ -24,7 +24,10 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "BetaSchedule",
+    "VAEDetector",
+    "anomaly",
     "bounds",
+    "conformal",
     "datasets",
     "latent",
     "likelihoods",
@@ -35,6 +38,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":  # at first use: matplotlib takes longer to import than everything else here
-        return importlib.import_module("vae_tutorial.plots")
+    # at first use: matplotlib and scikit-learn take longer to import than everything else here
+    if name in ("anomaly", "plots"):
+        return importlib.import_module(f"vae_tutorial.{name}")
+    if name == "VAEDetector":
+        return importlib.import_module("vae_tutorial.anomaly").VAEDetector
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

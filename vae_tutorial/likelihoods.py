@@ -32,9 +32,13 @@ class Likelihood:
 
         Leading axes broadcast, so that k draws of the latent code, (k, n, h, w, c), give (k, n).
         """
-        terms = self._log_prob(ops.cast(x, "float32"), ops.cast(params, "float32"))
+        terms = self.log_prob_per_pixel(x, params)
         *draws, _, _, _ = ops.shape(terms)
         return ops.sum(ops.reshape(terms, (*draws, -1)), axis=-1)  # one long axis is summed faster than three
+
+    def log_prob_per_pixel(self, x: Tensor, params: Tensor) -> Tensor:
+        """The terms that ``log_prob`` sums, one a pixel and channel: (n, h, w, c), or (k, n, h, w, c) for k draws."""
+        return self._log_prob(ops.cast(x, "float32"), ops.cast(params, "float32"))
 
     def mean(self, params: Tensor) -> Tensor:
         """Expected image: the decoder's output -> (n, h, w, c)"""

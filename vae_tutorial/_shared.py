@@ -1,0 +1,228 @@
+"""One compiled VAE for all detectors of the same make: they take turns in it, and keep their weights as NumPy arrays.
+
+Compiling takes seconds, training on a small table less. So a grid search, a bootstrap or a second seed need not compile
+again; and what is only arrays can be pickled, copied, and moved from one back end to another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from vae_tutorial import bounds, networks
+from vae_tutorial._randomness import Batches, common_uniforms, row_shifts, shifted_normals
+from vae_tutorial.bounds import Tensor
+from vae_tutorial.likelihoods import BY_NAME, Gaussian
+from vae_tutorial.models import ROWS, TILE_PIXELS, VAE, posterior
+
+Rows = NDArray[np.float32]
+Float = NDArray[np.float64]
+
+STEPS = 32  # at least so many between two looks at the validation rows, since a look costs as much as a few steps
+LOCK = threading.Lock()  # the threads of a parallel search take turns too
+
+
+class Make(NamedTuple):
+    """All that is compiled into a training step."""
+
+    features: int
+    latent_dim: int
+    hidden: tuple[int, ...]
+    likelihood: str
+    batch_size: int
+    learning_rate: float
+
+    def build(self, seed: int) -> VAE:
+        """A new VAE; to it a row of the table is an image of height one."""
+        shape, likelihood = (1, self.features, 1), BY_NAME[self.likelihood]()
+        seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(3)]
+        encoder = networks.mlp_encoder(shape, self.latent_dim, self.hidden, seed=seeds[0])
+        decoder = networks.mlp_decoder(self.latent_dim, shape, self.hidden[::-1], seed=seeds[1])
+        if isinstance(likelihood, Gaussian):
+            decoder = keras.Model(decoder.input, FeatureLogVariance(name="log_variance")(decoder.output))
+        return VAE(encoder, decoder, likelihood, seed=seeds[2])
+
+
+@keras.saving.register_keras_serializable("vae_tutorial")
+class FeatureLogVariance(keras.layers.Layer):
+    """Append to each feature's mean a log-variance that all rows share: (n, 1, p, 1) -> (n, 1, p, 2)
+
+    One for each feature: with a common one, noisy features would speak as loud as those that the code explains.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.log_var = self.add_weight(shape=input_shape[1:], initializer="zeros", name="log_var")
+        self.built = True
+
+    def call(self, mean: Tensor) -> Tensor:
+        return ops.concatenate([mean, ops.ones_like(mean) * self.log_var], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], 2)
+
+
+class Trained(NamedTuple):
+    weights: list[Rows]
+    validation_elbo: Float
+    """Mean ELBO of the validation rows at each look, in nats: (looks,)"""
+    passes: int
+    """Passes over the training rows that were made."""
+
+
+class Parts(NamedTuple):
+    """What the scores of n rows are made of."""
+
+    error: Float
+    """Squared error of the reconstruction from the mean code, per feature: (n, p)"""
+    distortion: Float
+    """−log p(x|z), mean over the draws of z, per feature, in nats: (n, p)"""
+    rate: Float
+    """KL divergence of q(z|x) from the prior, per latent dimension, in nats: (n, d)"""
+
+
+def train(
+    make: Make,
+    x: Rows,
+    validation: Rows | None,
+    epochs: int,
+    patience: int,
+    draws: int,
+    seed: int,
+    verbose: bool = False,
+) -> Trained:
+    """At most ``epochs`` passes over the rows ``x``, stopped early by the ELBO of the validation rows, if any."""
+    looks = min(epochs, max(1, epochs * steps_a_pass(len(x), make.batch_size) // STEPS))
+    passes = epochs // looks
+    with LOCK:
+        compiled = _compiled(make)
+        compiled.vae.restart(make.build(seed))
+        batches = WholeBatches(x, make.batch_size, passes, lambda: [compiled.vae.seed, int(compiled.vae.step)])
+        stopping = ValidationELBO(patience, passes, verbose)
+        if validation is not None:
+            stopping.measure = lambda: compiled.elbo(validation, draws, seed)
+        history = compiled.vae.fit(batches, epochs=looks, verbose=0, shuffle=False, callbacks=[stopping])
+        return Trained(compiled.vae.get_weights(), np.array(stopping.values), passes * len(history.epoch))
+
+
+def parts(make: Make, weights: list[Rows], x: Rows, draws: int, seed: int) -> Parts:
+    """The parts of each row's scores: rows (n, p) -> three arrays."""
+    with LOCK:
+        compiled = _compiled(make)
+        compiled.vae.set_weights(weights)
+        return compiled.parts(x, draws, seed)
+
+
+def log_likelihood(make: Make, weights: list[Rows], x: Rows, draws: int, seed: int) -> Float:
+    """The importance-weighted bound of each row, in nats: rows (n, p) -> (n,)"""
+    with LOCK:
+        vae = _compiled(make).vae
+        vae.set_weights(weights)
+        return vae.log_likelihood(as_images(x), draws, seed).value
+
+
+def as_images(x: Rows) -> Rows:
+    """Rows of a table as images of height one: (n, p) -> (n, 1, p, 1)"""
+    return x[:, None, :, None]
+
+
+def steps_a_pass(rows: int, batch_size: int) -> int:
+    """Batches that hold each row at least once."""
+    return -(-rows // batch_size)
+
+
+class WholeBatches(Batches):
+    """Several passes over the rows as one epoch of Keras, all batches of one size: no other size is compiled.
+
+    The last batch of a pass takes what it lacks from the pass's beginning. A table smaller than a batch fills it
+    several times over: the same gradient, with several draws of the noise.
+    """
+
+    def __init__(self, x: Rows, batch_size: int, passes: int, epoch_seed: Callable[[], list[int]]) -> None:
+        self.passes, self.whole = passes, batch_size * steps_a_pass(len(x), batch_size)
+        self.seed = epoch_seed
+        super().__init__([as_images(x)], batch_size)
+
+    def on_epoch_begin(self) -> None:
+        rng, rows = np.random.default_rng(self.seed()), len(self.arrays[0])
+        self.order = np.concatenate([np.resize(rng.permutation(rows), self.whole) for _ in range(self.passes)])
+
+
+class ValidationELBO(keras.callbacks.EarlyStopping):
+    """Stop when ``measure()`` no longer grows, and go back to the best weights; without one, only report."""
+
+    measure: Callable[[], float] | None = None
+
+    def __init__(self, patience: int, passes: int, verbose: bool) -> None:
+        super().__init__("val_elbo", mode="max", patience=patience, restore_best_weights=True)
+        self.passes, self.report = passes, verbose
+        self.values: list[float] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        line = f"pass {self.passes * (epoch + 1)}: ELBO {(logs or {})['elbo']:.2f}"
+        if self.measure is not None:
+            self.values.append(self.measure())
+            line += f", of the validation rows {self.values[-1]:.2f}"
+            super().on_epoch_end(epoch, {"val_elbo": self.values[-1]})
+        if self.report:
+            print(line, flush=True)
+
+
+class PartsModel(keras.Model):
+    """``Parts`` of a tile of rows as a model of its own, so that Keras compiles them on every back end."""
+
+    def __init__(self, vae: VAE) -> None:
+        super().__init__(name="parts", dtype="float32")  # noise stays in full precision under a mixed policy
+        self.encoder, self.decoder, self.likelihood = vae.encoder, vae.decoder, vae.likelihood
+
+    def call(self, inputs: list[Tensor]) -> Parts:
+        x, shifts, uniforms = inputs
+        q = posterior(self.encoder, x)
+        z = q.mean + ops.exp(0.5 * q.log_var) * shifted_normals(uniforms, shifts)
+        k, n, d = ops.shape(z)
+        params = self.decoder(ops.reshape(z, (-1, d)))
+        terms = self.likelihood.log_prob_per_pixel(x, ops.reshape(params, (k, n, *params.shape[1:])))
+        error = ops.square(x - self.likelihood.mean(self.decoder(q.mean)))
+        return Parts(error[:, 0, :, 0], -ops.mean(terms, axis=0)[:, 0, :, 0], bounds.rate_per_dimension(*q))
+
+
+class Compiled:
+    """A VAE and the model of its parts, which share their weights and are compiled at first use."""
+
+    def __init__(self, make: Make) -> None:
+        self.vae = make.build(seed=0)
+        self.vae.compile(keras.optimizers.Adam(make.learning_rate))
+        self.model = PartsModel(self.vae)
+
+    def parts(self, x: Rows, draws: int, seed: int) -> Parts:
+        """In tiles of a fixed number of rows, the last one padded: so a row's parts don't depend on its neighbours."""
+        features, d = x.shape[1], self.vae.latent_dim
+        result = Parts(*(np.zeros((len(x), size)) for size in (features, features, d)))
+        width = min(draws, max(1, TILE_PIXELS // (ROWS * features)))
+        for start in range(0, len(x), ROWS):
+            tile = np.zeros((ROWS, features), np.float32)
+            rows = slice(start, start + len(x[start : start + ROWS]))
+            tile[: len(x[rows])] = x[rows]
+            shifts = row_shifts(tile, d)
+            for first in range(0, draws, width):
+                uniforms = common_uniforms(min(width, draws - first), d, seed, first)
+                of_tile = self.model.predict_on_batch([as_images(tile), shifts, uniforms])
+                for whole, part in zip(result, of_tile, strict=True):
+                    whole[rows] += len(uniforms) / draws * part[: len(x[rows])].astype(np.float64)
+        return result
+
+    def elbo(self, x: Rows, draws: int, seed: int) -> float:
+        """Mean over rows."""
+        of_rows = self.parts(x, draws, seed)
+        return -float(np.mean(of_rows.distortion.sum(axis=1) + of_rows.rate.sum(axis=1)))
+
+
+@lru_cache(maxsize=32)
+def _compiled(make: Make) -> Compiled:
+    return Compiled(make)

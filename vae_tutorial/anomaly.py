@@ -1,0 +1,265 @@
+"""A detector of anomalies with scikit-learn's contract, around the package's VAE.
+
+Four scores, all higher for more normal rows, as scikit-learn wants them; chapter 7 says what each sees and what not:
+
+- ``"reconstruction"``: minus the squared error of the reconstruction from the mean code;
+- ``"reconstruction_probability"``: E log p(x|z), in nats (An & Cho, 2015), mean over ``draws`` of z ~ q(z|x);
+- ``"elbo"``: the same minus the rate KL(q(z|x) ‖ p(z)), in nats (Kingma & Welling, 2014);
+- ``"iwae"``: the importance-weighted bound on log p(x) from ``draws`` of z, in nats (Burda et al., 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vae_tutorial import VAE, _checks, _shared, conformal, likelihoods
+
+SCORES = ("reconstruction", "reconstruction_probability", "elbo", "iwae")
+FAR = 1e4  # a value further out counts as this: its square, summed over features, must fit into float32
+
+
+class Explanation(NamedTuple):
+    """What each row's score is made of."""
+
+    distortion: NDArray[np.float64]
+    """Per feature, or per pixel: an array of the shape of X. In nats; squared errors for score="reconstruction"."""
+    rate: NDArray[np.float64]
+    """Per latent dimension: (n, d), in nats."""
+
+
+class VAEDetector(OutlierMixin, BaseEstimator):
+    """Outlier detector: a variational autoencoder of the training rows, and a threshold on its score.
+
+    >>> detector = VAEDetector(random_state=0).fit(X_train)      # (n, p), or images (n, h, w, c)
+    >>> detector.predict(X_new)                                  # (m,): 1 normal, −1 anomaly
+    >>> detector.score_samples(X_new)                            # (m,): higher is more normal
+    >>> detector.explain(X_new).distortion                       # (m, p): which features are strange, in nats
+
+    Rows are tables or images. Images may come as (n, h, w, c) or flattened: the networks are dense, so the shape makes
+    no difference to a score. A table of numbers needs no preparation: with ``standardize`` each column is scaled by the
+    mean and deviation that it has in the rows trained on, those held out for early stopping not among them. Unknown
+    cells must be filled in before (``SimpleImputer``), categories encoded (``OneHotEncoder``), in a pipeline.
+
+    A row's score depends on the row and ``random_state`` alone: not on its place, the rows beside it, or how often it
+    is asked for. Fitted detectors hold NumPy arrays only, so they can be pickled, and loaded on another back end.
+
+    - ``score``: "elbo", "reconstruction_probability", "iwae" or "reconstruction"; see the module.
+    - ``likelihood``: "gaussian", with a variance learned for each feature; for pixels in [0, 1] also "bernoulli" or
+      "continuous_bernoulli", with ``standardize=False``.
+    - ``contamination``: share of the training rows that the threshold ``offset_`` flags, in (0, 0.5]. It promises
+      nothing for fresh rows; ``calibrate`` does.
+    - ``latent_dim``, ``hidden``: size of the code, and of the encoder's layers; the decoder has them reversed.
+    - ``epochs``: passes over the training rows, at most. The ELBO of a share ``validation_fraction`` of the rows is
+      looked at after each pass, or each 32 batches where a pass has fewer; after ``patience`` looks without a new best
+      training stops, and the best weights are taken. Without such a share, 0, it makes all the passes.
+    - ``batch_size``, ``learning_rate``: of Adam.
+    - ``draws``: of the code for each row while scoring.
+    - ``random_state``: first weights, order of the rows, noise. With an int, two fits on one machine are equal.
+    - ``verbose``: print a line at each look.
+
+    Attributes: ``offset_``, ``n_features_in_``, ``feature_names_in_`` (a pandas frame's), ``location_`` and ``scale_``
+    of each column, ``validation_elbo_`` at each look, in nats per row, ``n_iter_`` passes made; ``calibration_`` after
+    ``calibrate``.
+    """
+
+    def __init__(
+        self,
+        score: str = "elbo",
+        likelihood: str = "gaussian",
+        *,
+        contamination: float = 0.1,
+        standardize: bool = True,
+        latent_dim: int = 8,
+        hidden: Sequence[int] = (128,),
+        epochs: int = 200,
+        batch_size: int = 128,
+        learning_rate: float = 3e-3,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        draws: int = 16,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.score = score
+        self.likelihood = likelihood
+        self.contamination = contamination
+        self.standardize = standardize
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.draws = draws
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fitting ---------------------------------------------------------------------------------------------------
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Train on rows (n, p) or images (n, h, w, c), mostly normal ones; ``y`` is ignored.
+
+        Raises ValueError for NaN or infinity, fewer than two rows, parameters out of range, and, under a Bernoulli
+        likelihood, values outside [0, 1].
+        """
+        self._check_parameters()
+        X = self._rows(X, reset=True)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        order = np.random.default_rng(seed).permutation(len(X))
+        held_out = min(round(self.validation_fraction * len(X)), len(X) - 1)
+        if self.validation_fraction:
+            held_out = max(held_out, 1)
+        training = X[order[held_out:]]
+        self._fit_scale(training)
+        self._make = _shared.Make(
+            X.shape[1], self.latent_dim, tuple(self.hidden), self.likelihood, self.batch_size, self.learning_rate
+        )
+        trained = _shared.train(
+            self._make,
+            self._scaled(training),
+            self._scaled(X[order[:held_out]]) if held_out else None,
+            epochs=self.epochs,
+            patience=self.patience,
+            draws=self.draws,
+            seed=seed,
+            verbose=self.verbose,
+        )
+        self._seed, self._weights = seed, trained.weights
+        self.n_iter_, self.validation_elbo_ = trained.passes, trained.validation_elbo
+        scores = self._score(X)
+        if not np.isfinite(scores).all():
+            raise ValueError(f"learning_rate: training diverged with {self.learning_rate:g}. Take a smaller one.")
+        self.offset_ = float(np.percentile(scores, 100.0 * self.contamination))
+        return self
+
+    def calibrate(self, X: ArrayLike, alpha: float = 0.05) -> Self:
+        """Set ``offset_`` so that ``predict`` flags a fresh normal row with probability at most ``alpha``.
+
+        >>> detector.fit(X_train).calibrate(X_heldout, alpha=0.01)
+
+        ``X`` holds normal rows (n, p) that ``fit`` has not seen. The guarantee is an average over such sets;
+        ``calibration_.rate`` is the law of the rate that one set gives. See ``vae_tutorial.conformal``.
+        Raises ValueError where n < 1/alpha − 1: too few rows for such a promise.
+        """
+        scores = self.score_samples(X)
+        self.calibration_ = conformal.conformal_threshold(scores, alpha)
+        self.offset_, self._calibration_scores = self.calibration_.offset, scores
+        return self
+
+    # -- using it --------------------------------------------------------------------------------------------------
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score of each row, higher for more normal ones: (n, p) -> (n,)"""
+        check_is_fitted(self)
+        return self._score(self._rows(X))
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score less the threshold, negative for anomalies: (n, p) -> (n,)"""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """1 for normal rows, −1 for anomalies: (n, p) -> (n,)"""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Conformal p-value of each row, small for strange ones: (n, p) -> (n,)
+
+        >>> detector.fit(X_train).calibrate(X_heldout).p_values(X_new)
+
+        A fresh normal row has p ≤ α with probability at most α, for every α.
+        Raises NotFittedError before ``calibrate``.
+        """
+        check_is_fitted(self, "calibration_")
+        return conformal.p_values(self._calibration_scores, self.score_samples(X))
+
+    def explain(self, X: ArrayLike) -> Explanation:
+        """The parts of each row's score: (n, p) -> distortion per feature (n, p), rate per latent dimension (n, d)
+
+        >>> parts = detector.explain(X_new)
+        >>> -(parts.distortion.sum(axis=1) + parts.rate.sum(axis=1))      # score_samples(X_new), for score="elbo"
+
+        The score is minus the sum of both for "elbo", minus the sum of the distortion alone for the two reconstruction
+        scores. "iwae" is the logarithm of a mean and has no such parts: what comes is the ELBO's, from the same draws.
+        """
+        check_is_fitted(self)
+        parts = _shared.parts(self._make, self._weights, self._scaled(self._rows(X)), self.draws, self._seed)
+        distortion = parts.error if self.score == "reconstruction" else parts.distortion
+        return Explanation(distortion.reshape(np.shape(X)), parts.rate)
+
+    def vae(self) -> VAE:
+        """A copy of the fitted model, to encode, sample or plot with.
+
+        >>> detector.vae().encode(detector.images(X)).mean      # (n, p) -> codes (n, d)
+        """
+        check_is_fitted(self)
+        vae = self._make.build(self._seed)
+        vae.set_weights(self._weights)
+        return vae
+
+    def images(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Rows as ``vae()`` sees them, standardised images of height one: (n, p) -> (n, 1, p, 1)"""
+        check_is_fitted(self)
+        return _shared.as_images(self._scaled(self._rows(X)))
+
+    # -- its parts -------------------------------------------------------------------------------------------------
+
+    def _check_parameters(self) -> None:
+        for name, value, known in (("score", self.score, SCORES), ("likelihood", self.likelihood, likelihoods.BY_NAME)):
+            if value not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}.")
+        if self.standardize and likelihoods.get(self.likelihood).bounded:
+            raise ValueError(
+                f"standardize: the {self.likelihood} likelihood is for values in [0, 1], which standardised ones are "
+                'not. Take standardize=False, or likelihood="gaussian".'
+            )
+        conformal.fraction("contamination", self.contamination, 0.5)
+        if self.validation_fraction:
+            conformal.fraction("validation_fraction", self.validation_fraction, 0.5)
+        for name in ("latent_dim", "epochs", "batch_size", "patience", "draws"):
+            _checks.count(name, getattr(self, name))
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Sequence):
+            raise ValueError(f"hidden: expected a sequence of sizes, one a layer, got {self.hidden!r}.")
+        for units in self.hidden:
+            _checks.count("hidden", units)
+        _checks.number("learning_rate", self.learning_rate)
+
+    def _rows(self, X: ArrayLike, reset: bool = False) -> NDArray[np.float64]:
+        """``X`` as rows (n, p), checked by scikit-learn: finite numbers, as many columns as in ``fit``, their names."""
+        if getattr(X, "ndim", 2) == 4:  # images
+            X = np.reshape(X, (np.shape(X)[0], -1))
+        rows = validate_data(self, X, dtype=np.float64, reset=reset, ensure_min_samples=2 if reset else 1)
+        if likelihoods.get(self.likelihood).bounded and not (rows.min() >= 0 and rows.max() <= 1):
+            raise ValueError(
+                f"X: the {self.likelihood} likelihood is for values in [0, 1], got {rows.min():g} to {rows.max():g}. "
+                'Divide by 255, or take likelihood="gaussian".'
+            )
+        return rows
+
+    def _fit_scale(self, X: NDArray[np.float64]) -> None:
+        self.location_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        if self.standardize:
+            self.location_, deviation = X.mean(axis=0), X.std(axis=0)
+            # what rounding leaves of a constant column is no deviation
+            varies = deviation > 10 * np.finfo(np.float64).eps * np.abs(self.location_)
+            self.scale_[varies] = deviation[varies]
+
+    def _scaled(self, X: NDArray[np.float64]) -> NDArray[np.float32]:
+        return np.clip((X - self.location_) / self.scale_, -FAR, FAR).astype(np.float32)
+
+    def _score(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        x = self._scaled(X)
+        if self.score == "iwae":
+            return _shared.log_likelihood(self._make, self._weights, x, self.draws, self._seed)
+        parts = _shared.parts(self._make, self._weights, x, self.draws, self._seed)
+        if self.score == "reconstruction":
+            return -parts.error.sum(axis=1)
+        distortion = parts.distortion.sum(axis=1)
+        return -(distortion + parts.rate.sum(axis=1)) if self.score == "elbo" else -distortion
