@@ -29,7 +29,7 @@ class Explanation(NamedTuple):
     """What each row's score is made of."""
 
     distortion: NDArray[np.float64]
-    """Per feature, or per pixel: an array of the shape of X. In nats; squared errors for score="reconstruction"."""
+    """Per feature, or per pixel: an array of the shape of X. In nats; squared errors for criterion="reconstruction"."""
     rate: NDArray[np.float64]
     """Per latent dimension: (n, d), in nats."""
 
@@ -44,13 +44,13 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     Rows are tables or images. Images may come as (n, h, w, c) or flattened: the networks are dense, so the shape makes
     no difference to a score. A table of numbers needs no preparation: with ``standardize`` each column is scaled by the
-    mean and deviation that it has in the rows trained on, those held out for early stopping not among them. Unknown
-    cells must be filled in before (``SimpleImputer``), categories encoded (``OneHotEncoder``), in a pipeline.
+    mean and deviation that it has in the rows trained on, those held out for early stopping not among them. In a
+    pipeline before it, fill unknown cells (``SimpleImputer``) and encode categories (``OneHotEncoder``, not sparse).
 
     A row's score depends on the row and ``random_state`` alone: not on its place, the rows beside it, or how often it
     is asked for. Fitted detectors hold NumPy arrays only, so they can be pickled, and loaded on another back end.
 
-    - ``score``: "elbo", "reconstruction_probability", "iwae" or "reconstruction"; see the module.
+    - ``criterion``: "elbo", "reconstruction_probability", "iwae" or "reconstruction"; see the module.
     - ``likelihood``: "gaussian", with a variance learned for each feature; for pixels in [0, 1] also "bernoulli" or
       "continuous_bernoulli", with ``standardize=False``.
     - ``contamination``: share of the training rows that the threshold ``offset_`` flags, in (0, 0.5]. It promises
@@ -71,14 +71,14 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        score: str = "elbo",
+        criterion: str = "elbo",
         likelihood: str = "gaussian",
         *,
         contamination: float = 0.1,
         standardize: bool = True,
         latent_dim: int = 8,
         hidden: Sequence[int] = (128,),
-        epochs: int = 200,
+        epochs: int = 300,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
         validation_fraction: float = 0.1,
@@ -87,7 +87,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
-        self.score = score
+        self.criterion = criterion
         self.likelihood = likelihood
         self.contamination = contamination
         self.standardize = standardize
@@ -138,6 +138,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         if not np.isfinite(scores).all():
             raise ValueError(f"learning_rate: training diverged with {self.learning_rate:g}. Take a smaller one.")
         self.offset_ = float(np.percentile(scores, 100.0 * self.contamination))
+        if hasattr(self, "calibration_"):
+            del self.calibration_  # of the model before
         return self
 
     def calibrate(self, X: ArrayLike, alpha: float = 0.05) -> Self:
@@ -145,7 +147,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
         >>> detector.fit(X_train).calibrate(X_heldout, alpha=0.01)
 
-        ``X`` holds normal rows (n, p) that ``fit`` has not seen. The guarantee is an average over such sets;
+        ``X`` holds normal rows (n, p) that ``fit`` has not seen, drawn at random like the fresh ones: shuffle before you
+        split, since the order of a file often says something. The guarantee is an average over such sets;
         ``calibration_.rate`` is the law of the rate that one set gives. See ``vae_tutorial.conformal``.
         Raises ValueError where n < 1/alpha − 1: too few rows for such a promise.
         """
@@ -184,14 +187,14 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         """The parts of each row's score: (n, p) -> distortion per feature (n, p), rate per latent dimension (n, d)
 
         >>> parts = detector.explain(X_new)
-        >>> -(parts.distortion.sum(axis=1) + parts.rate.sum(axis=1))      # score_samples(X_new), for score="elbo"
+        >>> -(parts.distortion.sum(axis=1) + parts.rate.sum(axis=1))      # score_samples(X_new), for criterion="elbo"
 
         The score is minus the sum of both for "elbo", minus the sum of the distortion alone for the two reconstruction
         scores. "iwae" is the logarithm of a mean and has no such parts: what comes is the ELBO's, from the same draws.
         """
         check_is_fitted(self)
         parts = _shared.parts(self._make, self._weights, self._scaled(self._rows(X)), self.draws, self._seed)
-        distortion = parts.error if self.score == "reconstruction" else parts.distortion
+        distortion = parts.error if self.criterion == "reconstruction" else parts.distortion
         return Explanation(distortion.reshape(np.shape(X)), parts.rate)
 
     def vae(self) -> VAE:
@@ -212,7 +215,10 @@ class VAEDetector(OutlierMixin, BaseEstimator):
     # -- its parts -------------------------------------------------------------------------------------------------
 
     def _check_parameters(self) -> None:
-        for name, value, known in (("score", self.score, SCORES), ("likelihood", self.likelihood, likelihoods.BY_NAME)):
+        for name, value, known in (
+            ("criterion", self.criterion, SCORES),
+            ("likelihood", self.likelihood, likelihoods.BY_NAME),
+        ):
             if value not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}.")
         if self.standardize and likelihoods.get(self.likelihood).bounded:
@@ -229,7 +235,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             raise ValueError(f"hidden: expected a sequence of sizes, one a layer, got {self.hidden!r}.")
         for units in self.hidden:
             _checks.count("hidden", units)
-        _checks.number("learning_rate", self.learning_rate)
+        _checks.number("learning_rate", self.learning_rate, least=1e-12)
 
     def _rows(self, X: ArrayLike, reset: bool = False) -> NDArray[np.float64]:
         """``X`` as rows (n, p), checked by scikit-learn: finite numbers, as many columns as in ``fit``, their names."""
@@ -256,10 +262,10 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     def _score(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         x = self._scaled(X)
-        if self.score == "iwae":
+        if self.criterion == "iwae":
             return _shared.log_likelihood(self._make, self._weights, x, self.draws, self._seed)
         parts = _shared.parts(self._make, self._weights, x, self.draws, self._seed)
-        if self.score == "reconstruction":
+        if self.criterion == "reconstruction":
             return -parts.error.sum(axis=1)
         distortion = parts.distortion.sum(axis=1)
-        return -(distortion + parts.rate.sum(axis=1)) if self.score == "elbo" else -distortion
+        return -(distortion + parts.rate.sum(axis=1)) if self.criterion == "elbo" else -distortion

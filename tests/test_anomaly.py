@@ -1,0 +1,313 @@
+"""VAEDetector keeps scikit-learn's contract; a score depends on its row alone, and adds up; alarms are rare."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from vae_tutorial import VAEDetector, anomaly, bounds, conformal
+
+Array = np.ndarray[Any, Any]
+
+SMALL = {"epochs": 30, "random_state": 0}  # one make for all tests: compiled once
+FEATURES = 4
+
+
+def rows(n: int, seed: int) -> Array:
+    """Normal rows near a curve in four dimensions, whose columns have scales of their own."""
+    rng = np.random.default_rng(seed)
+    t = rng.standard_normal(n)
+    curve = np.stack([t, t**2, np.sin(2 * t), -t], axis=1) + 0.1 * rng.standard_normal((n, FEATURES))
+    return curve * [1.0, 100.0, 0.01, 5.0] + [0.0, 1e3, 0.0, -7.0]
+
+
+@pytest.fixture(scope="module")
+def detector() -> VAEDetector:
+    return VAEDetector(**SMALL).fit(rows(300, 0))
+
+
+@pytest.fixture(scope="module", params=anomaly.SCORES)
+def scored(request: pytest.FixtureRequest) -> VAEDetector:
+    return VAEDetector(criterion=request.param, **SMALL).fit(rows(300, 0))
+
+
+# -- scikit-learn's contract -----------------------------------------------------------------------------------------
+
+
+def checks() -> Iterator[Any]:
+    # few passes: the checks fit some seventy times, and ask nothing about quality
+    for estimator, check in estimator_checks_generator(VAEDetector(epochs=8), mark=None):
+        name = check.func.__name__
+        yield pytest.param(estimator, check, id="-".join([name, *map(str, check.keywords.values())]))
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
+def test_scikit_learns_check(estimator: VAEDetector, check: Any) -> None:
+    check(estimator)
+
+
+def test_pipeline_and_grid_search() -> None:
+    """Parameters are found by name; folds are cut and models cloned as for any estimator."""
+    x = rows(120, 1)
+    y = np.ones(len(x))
+    strange = np.concatenate([x, x[::-1] * [1.0, 1.0, -1.0, 1.0] + [0, 0, 0.05, 40.0]])
+    label = np.concatenate([y, -y])
+    pipeline = make_pipeline(StandardScaler(), VAEDetector(**SMALL))
+    search = GridSearchCV(
+        pipeline, {"vaedetector__criterion": ["elbo", "iwae"]}, scoring="roc_auc", cv=StratifiedKFold(2)
+    )
+    search.fit(strange, label)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.predict(strange).shape == label.shape
+
+
+def test_feature_names_of_a_frame_are_kept_and_compared() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(rows(60, 2), columns=["speed", "heat", "load", "lag"])
+    fitted = VAEDetector(**SMALL).fit(frame)
+    assert_array_equal(fitted.feature_names_in_, frame.columns)
+    assert_array_equal(fitted.score_samples(frame.astype(np.float64)), fitted.score_samples(frame))
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(frame[["heat", "speed", "load", "lag"]])
+
+
+# -- scores ----------------------------------------------------------------------------------------------------------
+
+
+def test_score_depends_on_the_row_alone_to_the_last_bit(scored: VAEDetector) -> None:
+    x = rows(300, 3)
+    scores = scored.score_samples(x)
+    order = np.random.default_rng(0).permutation(len(x))
+    assert_array_equal(scored.score_samples(x), scores)  # repetition
+    assert_array_equal(scored.score_samples(x[order]), scores[order])
+    assert_array_equal(scored.score_samples(x[37:211]), scores[37:211])
+    assert_array_equal([scored.score_samples(x[i : i + 1])[0] for i in (0, 130, 299)], scores[[0, 130, 299]])
+
+
+def test_two_fits_are_equal_and_other_seeds_are_not(detector: VAEDetector) -> None:
+    x = rows(100, 4)
+    other = clone(detector).set_params(random_state=1).fit(rows(300, 0))  # trained in between, in the same model
+    again = clone(detector).fit(rows(300, 0))
+    assert_array_equal(again.score_samples(x), detector.score_samples(x))
+    assert not np.array_equal(other.score_samples(x), detector.score_samples(x))
+
+
+def test_explanation_sums_to_the_score(scored: VAEDetector) -> None:
+    x = rows(200, 5)
+    distortion, rate = scored.explain(x)
+    assert distortion.shape == x.shape and rate.shape == (len(x), scored.latent_dim)
+    assert (rate >= -1e-6).all()  # float32: a dimension that carries nothing
+    if scored.criterion == "iwae":
+        assert np.mean(scored.score_samples(x) + distortion.sum(axis=1) + rate.sum(axis=1)) > 0  # never below the ELBO
+        return
+    total = distortion.sum(axis=1) + (rate.sum(axis=1) if scored.criterion == "elbo" else 0.0)
+    assert_allclose(-total, scored.score_samples(x), rtol=1e-12)  # float64 sums of the same terms
+
+
+def test_scores_are_the_models_own_bounds(detector: VAEDetector) -> None:
+    """The detector's ELBO, with the rate in closed form, and the package's, from log-weights, estimate one number."""
+    x = rows(400, 6)
+    vae, images = detector.vae(), detector.images(x)
+    estimate = vae.elbo(images, k=64)
+    difference = detector.score_samples(x) - estimate.value
+    assert abs(difference.mean()) < 5 * difference.std() / np.sqrt(len(x))
+    iwae = clone(detector).set_params(criterion="iwae").fit(rows(300, 0))
+    log_w = iwae.vae().log_weights(images, k=iwae.draws, seed=iwae._seed)
+    assert_allclose(iwae.score_samples(x), bounds.iwae(log_w), rtol=1e-4, atol=1e-4)  # float32 sums, other shapes
+
+
+def test_strange_rows_score_lower_and_explanation_points_at_the_column(detector: VAEDetector) -> None:
+    normal = rows(300, 7)
+    strange = normal.copy()
+    strange[:, 3] += 30.0  # its own scale is 5: within reach, but not beside the other columns
+    label = np.repeat([1, 0], len(normal))
+    assert roc_auc_score(label, detector.score_samples(np.concatenate([normal, strange]))) > 0.9
+    more = detector.explain(strange).distortion - detector.explain(normal).distortion
+    assert more.mean(axis=0).argmax() == 3
+
+
+# -- thresholds ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contamination", [0.02, 0.1, 0.5])
+def test_share_flagged_in_training_is_the_contamination(contamination: float) -> None:
+    x = rows(300, 0)
+    fitted = VAEDetector(contamination=contamination, **SMALL).fit(x)
+    assert np.sum(fitted.predict(x) == -1) == round(contamination * len(x))
+
+
+def test_calibrated_detector_keeps_its_false_alarm_rate(detector: VAEDetector) -> None:
+    """The rate on many fresh normals lies in the Beta law of its one calibration set, and p-values say the same."""
+    calibrated = pickle.loads(pickle.dumps(detector)).calibrate(rows(499, 8), alpha=0.1)
+    fresh = rows(4000, 9)
+    alarms = calibrated.predict(fresh) == -1
+    assert_array_equal(alarms, calibrated.p_values(fresh) <= 0.1)
+    low, high = calibrated.calibration_.rate.ppf([1e-4, 1 - 1e-4])
+    sampling = 4 * np.sqrt(0.1 * 0.9 / len(fresh))
+    assert low - sampling < alarms.mean() < high + sampling
+
+
+def test_false_alarms_over_many_calibrations_are_at_most_alpha(detector: VAEDetector) -> None:
+    scores = detector.score_samples(rows(6000, 10))
+    rng = np.random.default_rng(0)
+    rates = []
+    for _ in range(300):
+        rng.shuffle(scores)
+        rates.append(np.mean(scores[99:] < conformal.conformal_threshold(scores[:99], 0.05).offset))
+    assert np.mean(rates) <= 0.05 + 4 * np.std(rates) / np.sqrt(len(rates))
+    assert np.mean(rates) > 0.03  # neither by never calling
+
+
+def test_calibration_is_refused_with_too_few_rows_and_forgotten_by_a_new_fit(detector: VAEDetector) -> None:
+    fitted = pickle.loads(pickle.dumps(detector))
+    with pytest.raises(NotFittedError):
+        fitted.p_values(rows(5, 0))
+    with pytest.raises(ValueError, match=r"at least 1/alpha − 1 = 99 scores .* got 50"):
+        fitted.calibrate(rows(50, 1), alpha=0.01)
+    fitted.calibrate(rows(50, 1), alpha=0.1).fit(rows(300, 0))
+    assert fitted.offset_ == detector.offset_
+    with pytest.raises(NotFittedError):
+        fitted.p_values(rows(5, 0))
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+def test_scaling_has_not_seen_the_validation_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a held-out row is wild, location and scale are those of the other rows alone."""
+    seen = {}
+    train = anomaly._shared.train
+
+    def spy(make: Any, x: Array, validation: Array, **settings: Any) -> Any:
+        seen.update(x=x, validation=validation)
+        return train(make, x, validation, **settings)
+
+    monkeypatch.setattr(anomaly._shared, "train", spy)
+    x = rows(200, 11)
+    fitted = VAEDetector(validation_fraction=0.25, **SMALL).fit(x)
+    assert (len(seen["x"]), len(seen["validation"])) == (150, 50)
+    raw = seen["x"] * fitted.scale_ + fitted.location_
+    assert_allclose(seen["x"].mean(axis=0), 0.0, atol=1e-6)
+    assert_allclose(seen["x"].std(axis=0), 1.0, rtol=1e-5)
+    both = np.concatenate([raw, seen["validation"] * fitted.scale_ + fitted.location_])
+    assert_allclose(np.sort(both, axis=0), np.sort(x, axis=0), rtol=1e-4, atol=1e-4)  # each row in one of the parts
+    assert abs(both.mean(axis=0) - fitted.location_).max() > 1e-4
+
+
+def test_early_stopping_keeps_the_best_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    x = rows(40, 12)
+    stopped = VAEDetector(epochs=3000, patience=2, learning_rate=0.02, verbose=True, random_state=0).fit(x)
+    looks = stopped.validation_elbo_
+    assert stopped.n_iter_ < 3000 and looks.argmax() == len(looks) - 3
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(looks) and f"{looks[-1]:.2f}" in lines[-1]
+    held_out = np.random.default_rng(stopped._seed).permutation(len(x))[:4]
+    assert_allclose(stopped.score_samples(x[held_out]).mean(), looks.max(), rtol=1e-5)
+
+
+def test_without_validation_all_passes_are_made() -> None:
+    fitted = VAEDetector(validation_fraction=0, **SMALL).fit(rows(300, 0))
+    assert fitted.n_iter_ == 30 and len(fitted.validation_elbo_) == 0
+
+
+@pytest.mark.parametrize(("n", "p"), [(2, 4), (3, 12), (129, 4)])
+def test_odd_sizes(n: int, p: int) -> None:
+    """Two rows, more columns than rows, one row more than a batch."""
+    x = np.random.default_rng(n).standard_normal((n, p))
+    assert np.isfinite(VAEDetector(**SMALL).fit(x).score_samples(x)).all()
+
+
+def test_constant_columns_and_far_values_score_finite() -> None:
+    x = rows(100, 13)
+    x[:, 1] = 0.1  # its mean is not 0.1 exactly: what rounding leaves must not become the scale
+    fitted = VAEDetector(**SMALL).fit(x)
+    assert fitted.scale_[1] == 1.0
+    far = x[:3] + np.array([[1e30, 0, 0, 0], [0, 1e9, 0, 0], [0, 0, -1e300, 0]])
+    scores = fitted.score_samples(far)
+    assert np.isfinite(scores).all() and (fitted.predict(far) == -1).all()
+
+
+def test_images_and_their_rows_score_alike(digits: Array) -> None:
+    settings = {"likelihood": "bernoulli", "standardize": False, **SMALL}
+    images = VAEDetector(**settings).fit(digits[:200])
+    flat = VAEDetector(**settings).fit(digits[:200].reshape(200, -1))
+    assert images.n_features_in_ == 64
+    assert_array_equal(images.score_samples(digits[200:]), flat.score_samples(digits[200:].reshape(-1, 64)))
+    assert images.explain(digits[:5]).distortion.shape == (5, 8, 8, 1)
+    with pytest.raises(ValueError, match=r"X: the bernoulli likelihood is for values in \[0, 1\], got 0 to 16"):
+        images.predict(digits * 16)
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"criterion": "mse"}, "criterion: expected one of 'reconstruction', .* got 'mse'"),
+        ({"likelihood": "poisson"}, "likelihood: expected one of .* got 'poisson'"),
+        ({"likelihood": "bernoulli"}, "standardize: the bernoulli likelihood"),
+        ({"contamination": 0.0}, r"contamination: expected a number in \(0, 0.5\], got 0.0"),
+        ({"contamination": 0.6}, "contamination"),
+        ({"validation_fraction": 1}, "validation_fraction"),
+        ({"latent_dim": 0}, "latent_dim: expected a whole number of at least 1, got 0"),
+        ({"epochs": 1.5}, "epochs"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"patience": 0}, "patience"),
+        ({"draws": 0}, "draws"),
+        ({"hidden": 32}, "hidden: expected a sequence of sizes"),
+        ({"hidden": (32, -1)}, "hidden"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+    ],
+)
+def test_parameters_out_of_range(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        VAEDetector(**parameters).fit(rows(20, 0))
+
+
+def test_bad_rows_are_refused(detector: VAEDetector) -> None:
+    x = rows(5, 0)
+    for bad in (np.nan, np.inf):
+        x[2, 1] = bad
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
+            detector.predict(x)
+    with pytest.raises(ValueError, match="3 features, but VAEDetector is expecting 4"):
+        detector.predict(rows(5, 0)[:, :3])
+    with pytest.raises(ValueError, match="minimum of 2 is required"):
+        VAEDetector().fit(rows(1, 0))
+
+
+def test_training_that_diverges_is_an_error() -> None:
+    with pytest.raises(ValueError, match="learning_rate: training diverged"):
+        VAEDetector(learning_rate=1e30, validation_fraction=0, **SMALL).fit(rows(100, 0))
+
+
+# -- moving it about -------------------------------------------------------------------------------------------------
+
+
+def test_pickled_detector_scores_the_same_in_a_new_process(detector: VAEDetector, tmp_path: Any) -> None:
+    import keras
+
+    x = rows(100, 14)
+    path = tmp_path / "detector.pickle"
+    path.write_bytes(pickle.dumps((detector, x)))
+    code = f"import pickle; d, x = pickle.load(open({str(path)!r}, 'rb')); print(*d.score_samples(x).tolist())"
+    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    child = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    scores = [float(number) for number in child.stdout.split()]
+    assert_allclose(scores, detector.score_samples(x), rtol=1e-6)  # compiled anew, on the same back end
