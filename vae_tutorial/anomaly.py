@@ -147,8 +147,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
         >>> detector.fit(X_train).calibrate(X_heldout, alpha=0.01)
 
-        ``X`` holds normal rows (n, p) that ``fit`` has not seen, drawn at random like the fresh ones: shuffle before you
-        split, since the order of a file often says something. The guarantee is an average over such sets;
+        ``X`` holds normal rows (n, p) that ``fit`` has not seen, drawn at random like the fresh ones: shuffle before
+        you split, since the order of a file often says something. The guarantee is an average over such sets;
         ``calibration_.rate`` is the law of the rate that one set gives. See ``vae_tutorial.conformal``.
         Raises ValueError where n < 1/alpha − 1: too few rows for such a promise.
         """
