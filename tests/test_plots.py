@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Iterator
 from itertools import combinations
 from types import SimpleNamespace
@@ -263,7 +264,25 @@ def test_scatter_shows_each_point_once_in_the_look_of_its_class() -> None:
             label = y[np.flatnonzero((z == point).all(axis=1))[0]]
             assert_allclose(collection.get_facecolor()[0][:3], to_rgb(plots.PALETTE[label]))
     assert [t.get_text() for t in ax.texts] == ["class 1", "class 4", "class 9"]
-    assert_allclose(ax.texts[0].get_position(), np.median(z[:20], axis=0), rtol=1e-6)
+
+
+def test_scatter_writes_a_name_on_an_island_and_not_between_islands() -> None:
+    """The mean, and the median of each coordinate, of three islands lie in the empty space between them."""
+    islands = np.repeat([[0.0, 0.0], [10.0, 0.0], [5.0, 9.0]], [300, 350, 350], axis=0)
+    z = islands + 0.1 * _random(1000, 2)
+    name = np.array(plots.latent_scatter(z, np.zeros(1000, int)).texts[0].get_position())
+    assert np.linalg.norm(z - name, axis=1).min() < 1e-6  # on a point (float32)
+    assert np.linalg.norm(z - np.median(z, axis=0), axis=1).min() > 1
+
+
+def test_scatter_names_many_points_in_little_memory() -> None:
+    """All pairs of a class of fifty thousand would need 37 GiB."""
+    z = _random(50_000, 2)
+    tracemalloc.start()
+    plots.latent_scatter(z, np.zeros(len(z), int))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # 400 x 400 pairs take 4 MB; drawing takes a few more
 
 
 def test_scatter_thins_out_many_points() -> None:

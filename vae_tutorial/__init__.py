@@ -29,6 +29,7 @@ __all__ = [
     "bounds",
     "conformal",
     "datasets",
+    "explorer",
     "latent",
     "likelihoods",
     "models",
@@ -38,8 +39,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # at first use: matplotlib and scikit-learn take longer to import than everything else here
-    if name in ("anomaly", "plots"):
+    # at first use: widgets, matplotlib and scikit-learn take longer to import than everything else here
+    if name in ("anomaly", "explorer", "plots"):
         return importlib.import_module(f"vae_tutorial.{name}")
     if name == "VAEDetector":
         return importlib.import_module("vae_tutorial.anomaly").VAEDetector

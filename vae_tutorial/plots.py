@@ -36,7 +36,7 @@ LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5))
 GREYS = LinearSegmentedColormap.from_list("paper to ink", ["#ffffff", "#8d9299", "#14181d"])
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#7a3a00", "#e8853a", "#ffffff", "#4a9bd0", "#003f72"])
 
-_STYLE: dict[str, Any] = {
+STYLE: Any = {  # matplotlib's settings for the book's look
     "figure.figsize": (WIDTH, 3.4),
     "figure.dpi": 144,
     "figure.facecolor": PAPER,  # opaque: a dark page shows the figure as a card
@@ -77,7 +77,7 @@ def use_style() -> None:
 
     >>> plots.use_style()
     """
-    plt.style.use(_STYLE)
+    plt.style.use(STYLE)
 
 
 def image_grid(
@@ -146,6 +146,12 @@ def manifold(images: ArrayLike, z: ArrayLike, ax: Axes | None = None) -> Axes:
 # -------------------------------------------------------------------------------------------- latent points
 
 
+def _medoid(points: NDArray[Any]) -> NDArray[Any]:
+    """The point with the least sum of distances to the others: (n, 2) -> (2,)."""
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    return points[distances.sum(axis=1).argmin()]
+
+
 def latent_scatter(
     z: ArrayLike,
     y: ArrayLike | None = None,
@@ -158,8 +164,9 @@ def latent_scatter(
 
     >>> latent_scatter(z, data.y_test, data.class_names)             # (n, 2), (n,) -> Axes
 
-    ``prior`` draws the circles at 1, 2 and 3 standard deviations of the standard normal. Of more than
-    ``most`` points a random part is shown, always the same one.
+    A name stands on a point of its class, the one nearest to all the others, so that it lies on one of the
+    islands where a class has several. ``prior`` draws the circles at 1, 2 and 3 standard deviations of the
+    standard normal. Of more than ``most`` points a random part is shown, always the same one.
     """
     z = array("z", z, (2,), "points")
     labels = np.zeros(len(z), int) if y is None else np.asarray(y)
@@ -170,7 +177,8 @@ def latent_scatter(
     if classes[0] < 0 or classes[-1] >= min(len(names), len(PALETTE)):
         least = min(len(names), len(PALETTE)) - 1
         raise ValueError(f"y: expected labels from 0 to {least}, got {classes[0]} to {classes[-1]}.")
-    shown = np.random.default_rng(0).permutation(len(z))[:most]
+    order = np.random.default_rng(0).permutation(len(z))
+    shown = order[:most]
     size = float(np.clip(12_000 / len(shown), 9, 28))
     ax = _axes(ax, WIDTH * (0.98 if y is None else 1.1))
     if prior:
@@ -185,8 +193,8 @@ def latent_scatter(
         halo = [patheffects.withStroke(linewidth=3.5, foreground=PAPER)]
         bold: dict[str, Any] = {"size": TYPE["title"], "weight": "bold", "ha": "center", "va": "center"}
         for c in classes:
-            middle, across = np.median(z[labels == c], axis=0)
-            ax.text(middle, across, names[c], color=PALETTE[c], path_effects=halo, **bold)
+            x1, x2 = _medoid(z[order[labels[order] == c]][:400])  # of a random part: its cost is quadratic
+            ax.text(x1, x2, names[c], color=PALETTE[c], path_effects=halo, **bold)
             ax.plot([], [], MARKERS[c], color=PALETTE[c], label=names[c])
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=5, handletextpad=0, columnspacing=1.2)
     ax.set(xlabel="$z_1$", ylabel="$z_2$")

@@ -4,9 +4,11 @@ A chapter is one Markdown file that reads well both as a page and as a plain not
 written as HTML comments (`source`), numbers in the prose name the run's value beside the typed one
 (`numbers`), and a question stands before the output that answers it (`predictions`). The build keeps what
 readers rely on: cached runs are only reused while package, packages, back end and data are the same
-(`execution`), every image has its own words (`images`), scripts and fonts come from the book itself
-(`assets`), launch buttons lead to the repository that the book was built from (`repository`), a page says how
-long the runs took (`times`) and what a shared link shows (`social`), and one file holds everything (`archive`).
+(`execution`), every image has its own words (`images`), scripts and fonts come from the book itself (`assets`),
+widgets run without a kernel (`widgets`), and a policy in each page forbids the rest (`policy`), launch buttons lead
+to the repository that the book was built from (`repository`), a page says how long the runs took (`times`) and what a
+shared link shows (`social`), and one file holds everything (`archive`).
+On one page a model trains in the reader's browser (`playground`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,23 @@ from __future__ import annotations
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from . import api, archive, assets, execution, images, numbers, page, predictions, repository, social, source, times
+from . import (
+    api,
+    archive,
+    assets,
+    execution,
+    images,
+    numbers,
+    page,
+    playground,
+    policy,
+    predictions,
+    repository,
+    social,
+    source,
+    times,
+    widgets,
+)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
@@ -29,8 +47,11 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         repository,
         social,
         assets,
+        playground,
+        widgets,
         times,
         archive,
+        policy,
     ):
         part.setup(app)
     # Reading collects numbers and images in the environment of one process.

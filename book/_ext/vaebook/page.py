@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -19,5 +20,29 @@ class UniqueIds(SphinxPostTransform):
             node["ids"] = [i for i in node["ids"] if i not in ("exercise-content", "solution-content")]
 
 
+# What theme and extensions write, and what a screen reader needs: names that hold the words one sees, a landmark
+# around everything, no roles that have been withdrawn, and no heading cell without a heading.
+NAMES = {
+    'search-button__button pst-js-only" title="Search" aria-label="Search"': 'search-button__button pst-js-only"',
+    'aria-label="Color mode"': 'aria-label="Color mode: Light, Dark or System Settings"',
+    ' bd-sidebar">': ' bd-sidebar" role="region" aria-label="Sidebar">',
+    ' role="doc-biblioentry"': "",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+    '<th class="head"><p></p></th>': "<td></td>",
+}
+
+
+def name_parts(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.name != "html":
+        return
+    for file in Path(app.outdir).rglob("*.html"):
+        text = page = file.read_text("utf8")
+        for written, better in NAMES.items():
+            page = page.replace(written, better)
+        if page != text:
+            file.write_text(page, "utf8")
+
+
 def setup(app: Sphinx) -> None:
     app.add_post_transform(UniqueIds)
+    app.connect("build-finished", name_parts, priority=700)

@@ -1,0 +1,43 @@
+"""What the instruments ask of points and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vae_tutorial import plots
+from vae_tutorial._checks import described, number
+
+
+def classes(labels: ArrayLike | None, class_names: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], list[str]]:
+    """A whole number for each point, and the name of each class."""
+    if labels is None:
+        return np.zeros(n, np.int64), []
+    y = np.asarray(labels)
+    if y.shape != (n,) or y.dtype.kind not in "iu":
+        raise ValueError(f"labels: expected {n} whole numbers, one for each row of x, got {described(y)}.")
+    names = [str(i) for i in range(y.max() + 1)] if class_names is None else [str(name) for name in class_names]
+    if y.min() < 0 or y.max() >= min(len(names), len(plots.PALETTE)):
+        most = min(len(names), len(plots.PALETTE)) - 1
+        raise ValueError(f"labels: expected classes from 0 to {most}, got {y.min()} to {y.max()}.")
+    return y.astype(np.int64), names
+
+
+def glyphs(names: Sequence[str]) -> list[str]:
+    """One sign a class, so that colour is not needed: its name if that is one, else a letter."""
+    return list(names) if all(len(name) == 1 for name in names) else list(ascii_uppercase[: len(names)])
+
+
+def extent_of(plane: NDArray[np.float32]) -> float:
+    """Half the side of a square that holds nearly all points, and three standard deviations of the prior."""
+    return max(3.0, float(np.ceil(2 * np.quantile(np.abs(plane), 0.995)) / 2)) if len(plane) else 3.0
+
+
+def positive(name: str, value: Any) -> float:
+    if number(name, value) <= 0:
+        raise ValueError(f"{name}: expected a positive number, got {value!r}.")
+    return float(value)
