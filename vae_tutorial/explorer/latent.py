@@ -34,7 +34,7 @@ class LatentExplorer(Instrument):
     The decoder runs in the reader's browser, in half precision: its images, in [0, 1], differ from ``vae.decode`` by
     less than 5e-3. ``x`` gives the background: images, which the model encodes, or codes; of more than 1500 a part
     is shown, and the note says so. ``dims`` are the dimensions with a slider, at most four by default; the first two
-    span the plane, and the others stay at ``origin``, by default 0. ``extent`` is the largest |z| of a slider. With a
+    span the plane, and the others stay at ``origin``, by default 0. Sliders go from −``extent`` to ``extent``. With a
     bare decoder, ``likelihood`` turns its output into an image; without one the output is the image.
 
     ``sliders`` are ipywidgets, ``z`` is the current code (d,); in a live notebook both follow the reader, and the
