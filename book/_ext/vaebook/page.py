@@ -29,6 +29,7 @@ NAMES = {
     ' role="doc-biblioentry"': "",
     '<div role="list" class="citation-list">': '<div class="citation-list">',
     '<th class="head"><p></p></th>': "<td></td>",
+    '<summary aria-label="Toggle hidden content">': "<summary>",
 }
 
 
