@@ -32,6 +32,9 @@ NO_HUB = "if (window.MathJax) window.MathJax.Hub ??= { Queue() {} };"
 WAIT = r'"complete"===document\.readyState\?e\.renderWidgets\(\):window\.addEventListener\("load",.*?\}\)\)\}\)\)'
 START = "e.renderWidgets()}))"
 
+# The manager's icon fonts would be looked for beside the page; no instrument of ours has an icon.
+ICON_FONTS = r"@font-face\{(?:\$\{[\w$]+\}|[^{}])*\}"
+
 
 def bundle(npm: Path) -> str:
     """One script in a scope of its own: whatever loads later must not meet require.js's `define`."""
@@ -43,6 +46,7 @@ def bundle(npm: Path) -> str:
         manager = edited(manager, rf'^define\("@jupyter-widgets/{old}",.*$', "")
     manager = edited(manager, '"log",strictTuples', "false,strictTuples", places=2)  # no warnings about its own schemas
     manager = edited(manager, WAIT, START)
+    manager = edited(manager, ICON_FONTS, "", places=12)
     manager = re.sub(r"^//# sourceMappingURL=.*?(;?)$", r"\1", manager, flags=re.M)
     front = Path(anywidget.__file__).parent.joinpath("nbextension/index.js").read_text("utf8")
     # without a name require.js would look for a file of that name, and then on a CDN
