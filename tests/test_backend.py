@@ -18,9 +18,9 @@ HIDE = """
 import sys
 from importlib.machinery import PathFinder
 
-class Hiding:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
+class Hiding(PathFinder):  # which knows the versions of what is installed, too
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
         return None if name.partition(".")[0] in {hidden!r} else PathFinder.find_spec(name, path, target)
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding

@@ -128,5 +128,5 @@ def test_figures_keep_their_light_card_in_the_dark(reader: Any, html: Path) -> N
 def test_mathematics_is_typeset(reader: Any, html: Path) -> None:
     for path in with_part(html, 'class="math '):
         page = reader().open(path)
-        page.wait_for_function("document.querySelectorAll('.math mjx-container').length > 0")
+        page.wait_for_selector(".math mjx-container", state="attached")
         assert page.locator("mjx-merror").count() == 0, path
