@@ -31,7 +31,6 @@ import json
 import os
 import platform
 import time
-import warnings
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -216,5 +215,4 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore", module="pyod")
     main()

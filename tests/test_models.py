@@ -13,7 +13,7 @@ import pytest
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vae_tutorial import VAE, Autoencoder, bounds, likelihoods, models, networks
+from vae_tutorial import VAE, Autoencoder, _randomness, bounds, likelihoods, models, networks
 from vae_tutorial._randomness import Batches
 
 BACKEND = keras.backend.backend()
@@ -440,7 +440,7 @@ def test_doubling_gain_shows_the_bias_that_is_left(ppca: Any) -> None:
 
 
 def test_scoring_in_smaller_tiles_changes_no_truth(ppca: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "TILE_PIXELS", 5 * models.ROWS * 16)  # five draws at a time
+    monkeypatch.setattr(_randomness, "TILE_PIXELS", 5 * _randomness.ROWS * 16)  # five draws at a time
     assert_allclose(ppca.vae().log_weights(ppca.x, k=12), np.broadcast_to(ppca.log_p, (12, 300)), rtol=1e-6, atol=1e-4)
 
 
@@ -456,13 +456,13 @@ def test_tiles_keep_to_their_memory(vae: Any, digits: Any, monkeypatch: pytest.M
 
     monkeypatch.setattr(scorer, "predict_on_batch", spy)
     for tile_pixels, k, expected in (
-        (models.TILE_PIXELS, 40, [32, 8]),
-        (models.TILE_PIXELS, 3, [3]),
-        (5 * models.ROWS * 64, 12, [5, 5, 2]),
+        (_randomness.TILE_PIXELS, 40, [32, 8]),
+        (_randomness.TILE_PIXELS, 3, [3]),
+        (5 * _randomness.ROWS * 64, 12, [5, 5, 2]),
         (1, 3, [1, 1, 1]),
     ):
         widths.clear()
-        monkeypatch.setattr(models, "TILE_PIXELS", tile_pixels)
+        monkeypatch.setattr(_randomness, "TILE_PIXELS", tile_pixels)
         vae.log_weights(digits[:1], k=k)
         assert widths == expected
 

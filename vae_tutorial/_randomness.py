@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,10 @@ from keras import ops
 from numpy.typing import NDArray
 
 from vae_tutorial.bounds import Tensor
+
+ROWS = 128  # images scored at a time: a fixed number, so that an image's score does not depend on its neighbours
+TILE_PIXELS = 2**24  # decoded pixels held at a time while scoring: 64 MB
+TILE_DRAWS = 32
 
 
 class Batches(keras.utils.PyDataset):
@@ -67,3 +71,22 @@ def shifted_normals(uniforms: Tensor, shifts: Tensor) -> Tensor:
     u = u - ops.floor(u)
     edge = 2.0**-24  # keep clear of 0 and 1, where the normal's quantile is infinite
     return math.sqrt(2.0) * ops.erfinv(ops.clip(2.0 * u - 1.0, edge - 1.0, 1.0 - edge))
+
+
+def noise_tiles(
+    x: NDArray[np.float32], k: int, d: int, seed: int
+) -> Iterator[tuple[slice, slice, list[NDArray[np.float32]]]]:
+    """k draws for each image of ``x`` (n, ...), tile by tile: (rows, draws, [images, shifts, uniforms])
+
+    All tiles hold ``ROWS`` images, the last one padded with black ones: what a scorer returns for those is to be left
+    out. Shifts are (ROWS, d), uniforms (draws, d).
+    """
+    width = min(k, TILE_DRAWS, max(1, TILE_PIXELS // (ROWS * x[0].size)))
+    for start in range(0, len(x), ROWS):
+        images = np.zeros((ROWS, *x.shape[1:]), np.float32)
+        rows = slice(start, min(start + ROWS, len(x)))
+        images[: rows.stop - start] = x[rows]
+        shifts = row_shifts(images, d)
+        for first in range(0, k, width):
+            draws = slice(first, min(first + width, k))
+            yield rows, draws, [images, shifts, common_uniforms(draws.stop - first, d, seed, first)]

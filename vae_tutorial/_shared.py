@@ -17,10 +17,10 @@ from keras import ops
 from numpy.typing import NDArray
 
 from vae_tutorial import bounds, networks
-from vae_tutorial._randomness import Batches, common_uniforms, row_shifts, shifted_normals
+from vae_tutorial._randomness import Batches, noise_tiles, shifted_normals
 from vae_tutorial.bounds import Tensor
 from vae_tutorial.likelihoods import BY_NAME, Gaussian
-from vae_tutorial.models import ROWS, TILE_PIXELS, VAE, posterior
+from vae_tutorial.models import VAE, posterior
 
 Rows = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -204,17 +204,10 @@ class Compiled:
         """In tiles of a fixed number of rows, the last one padded: so a row's parts don't depend on its neighbours."""
         features, d = x.shape[1], self.vae.latent_dim
         result = Parts(*(np.zeros((len(x), size)) for size in (features, features, d)))
-        width = min(draws, max(1, TILE_PIXELS // (ROWS * features)))
-        for start in range(0, len(x), ROWS):
-            tile = np.zeros((ROWS, features), np.float32)
-            rows = slice(start, start + len(x[start : start + ROWS]))
-            tile[: len(x[rows])] = x[rows]
-            shifts = row_shifts(tile, d)
-            for first in range(0, draws, width):
-                uniforms = common_uniforms(min(width, draws - first), d, seed, first)
-                of_tile = self.model.predict_on_batch([as_images(tile), shifts, uniforms])
-                for whole, part in zip(result, of_tile, strict=True):
-                    whole[rows] += len(uniforms) / draws * part[: len(x[rows])].astype(np.float64)
+        for rows, of_draws, inputs in noise_tiles(as_images(x), draws, d, seed):
+            share = (of_draws.stop - of_draws.start) / draws
+            for whole, part in zip(result, self.model.predict_on_batch(inputs), strict=True):
+                whole[rows] += share * part[: rows.stop - rows.start].astype(np.float64)
         return result
 
     def elbo(self, x: Rows, draws: int, seed: int) -> float:

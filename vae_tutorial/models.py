@@ -18,15 +18,13 @@ from keras import ops
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import _checks, bounds, likelihoods
-from vae_tutorial._randomness import Batches, common_uniforms, row_shifts, shifted_normals
+from vae_tutorial._randomness import ROWS, Batches, noise_tiles, shifted_normals
 from vae_tutorial.bounds import Tensor
 from vae_tutorial.likelihoods import Likelihood
 
 Array = NDArray[np.float32]
 
 LOG_VAR_LIMIT = 30.0  # exp of it is finite in float32, so that one wild encoder output makes no NaN
-ROWS = 128  # images scored at a time: a fixed number, so that an image's score does not depend on its neighbours
-TILE_PIXELS = 2**24  # decoded pixels held at a time while scoring: 64 MB
 LONG_EPOCH = 256  # batches from which compiling with XLA pays within a few epochs on TensorFlow
 
 
@@ -534,16 +532,9 @@ class VAE(Autoencoder):
         seed = _checks.count("seed", seed, least=0)
         if self not in _SCORERS:
             _SCORERS[self] = _Scorer(self.encoder, self.decoder, self.likelihood)
-        width = min(k, 32, max(1, TILE_PIXELS // (ROWS * x[0].size)))
-        for start in range(0, len(x), ROWS):
-            images = np.zeros((ROWS, *self.image_shape), np.float32)
-            n = len(x[start : start + ROWS])
-            images[:n] = x[start : start + n]
-            shifts = row_shifts(images, self.latent_dim)
-            for first in range(0, k, width):
-                uniforms = common_uniforms(min(width, k - first), self.latent_dim, seed, first)
-                tile = _SCORERS[self].predict_on_batch([images, shifts, uniforms])
-                yield slice(start, start + n), slice(first, first + len(tile)), tile[:, :n]
+        for rows, draws, inputs in noise_tiles(x, k, self.latent_dim, seed):
+            tile = _SCORERS[self].predict_on_batch(inputs)
+            yield rows, draws, tile[:, : rows.stop - rows.start]
 
     # -- saving ------------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@
     box.setAttribute("role", "group");
     box.setAttribute("aria-labelledby", title.id);
 
-    const choices = element("fieldset", { class: "predict-choices" }, element("legend", {}, "Your prediction"));
+    const choices = element("fieldset", { class: "predict-choices" }, element("legend", { class: "visually-hidden" }, "Your prediction"));
     for (const [i, item] of [...list.children].entries()) {
       const radio = element("input", { type: "radio", name: box.id, value: i });
       const text = item.children.length === 1 && item.firstElementChild.matches("p") ? item.firstElementChild : item;

@@ -32,7 +32,6 @@ CELLS = [
 @pytest.fixture
 def lab(tmp_path: Path, root: Path) -> Iterator[str]:
     """The address of a JupyterLab with one notebook."""
-    pytest.importorskip("jupyterlab", reason="no JupyterLab: the live notebook is not tried")
     cells = [
         {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": s, "outputs": [], "execution_count": None}
         for i, s in enumerate(CELLS)

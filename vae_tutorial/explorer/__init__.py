@@ -4,7 +4,7 @@
 >>> LatentExplorer(vae, data.x_test, data.y_test, data.class_names)       # as the last line of a cell
 
 Each is a box of ipywidgets. In a saved notebook, a built book or an exported page it runs in the browser alone; in
-a live notebook the kernel sees every move, and can move the sliders itself. Needs ``vae-tutorial[book]``.
+a live notebook the kernel sees every move, and can move the sliders itself. Needs ``vae-tutorial[widgets]``.
 """
 
 from vae_tutorial.explorer.densities import ELBOExplorer, KLExplorer

@@ -4,10 +4,11 @@ A chapter is one Markdown file that reads well both as a page and as a plain not
 written as HTML comments (`source`), numbers in the prose name the run's value beside the typed one
 (`numbers`), and a question stands before the output that answers it (`predictions`). The build keeps what
 readers rely on: cached runs are only reused while package, packages, back end and data are the same
-(`execution`), every image has its own words (`images`), scripts and fonts come from the book itself (`assets`),
-widgets run without a kernel (`widgets`), and a policy in each page forbids the rest (`policy`), launch buttons lead
-to the repository that the book was built from (`repository`), a page says how long the runs took (`times`) and what a
-shared link shows (`social`), and one file holds everything (`archive`).
+(`execution`) and several chapters run at a time (`ahead`), every image has its own words (`images`), scripts and
+fonts come from the book itself (`assets`), widgets run without a kernel (`widgets`), and a policy in each page
+forbids the rest (`policy`), launch buttons lead to the repository that the book was built from (`repository`), a page
+says how long the runs took (`times`) and what a shared link shows (`social`), and one file holds everything
+(`archive`).
 On one page a model trains in the reader's browser (`playground`).
 """
 
@@ -17,6 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 from . import (
+    ahead,
     api,
     archive,
     assets,
@@ -44,6 +46,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         api,
         page,
         execution,
+        ahead,
         repository,
         social,
         assets,

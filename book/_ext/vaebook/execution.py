@@ -20,6 +20,18 @@ DEFAULTS = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
 DATA = "VAE_TUTORIAL_DATA"
+MOST_KERNELS = 4  # each takes one or two gigabytes
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def kernels() -> int:
+    """How many chapters run at a time."""
+    return min(MOST_KERNELS, cores())
 
 
 def run_key(root: Path) -> str:

@@ -21,6 +21,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
+from .execution import cores, kernels
+
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "scipy", "scikit-learn", "matplotlib", "jupyter-book")
 
 Cell: TypeAlias = str | nodes.Node
@@ -47,12 +49,6 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def versions() -> list[tuple[str, str]]:
     found = [("Python", platform.python_version())]
     for name in PACKAGES:
@@ -71,7 +67,7 @@ def facts() -> list[tuple[str, str]]:
         ("Data set", os.environ.get("VAE_TUTORIAL_DATASET", "auto")),
         ("Back end", os.environ.get("KERAS_BACKEND", "tensorflow")),
         ("Built", now.strftime("%Y-%m-%d %H:%M UTC")),
-        ("Processor", f"{processor()}, {cores()} cores for this build"),
+        ("Processor", f"{processor()}, {cores()} cores for this build, {kernels()} chapters at a time"),
         ("System", f"{platform.system()} {platform.machine()}"),
         *versions(),
     ]
