@@ -35,7 +35,8 @@ test:  ## lint, unit tests on three back ends, every notebook, the built book
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory -j2 --output-sync=target units
 	@$(MAKE) --no-print-directory cross
-	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target notebooks strict-book
+	@$(MAKE) --no-print-directory notebooks
+	@$(MAKE) --no-print-directory strict-book
 	@$(MAKE) --no-print-directory book-tests
 	$(call say,Everything passed)
 
@@ -61,7 +62,8 @@ cross: $(VENV)/.test  ## tests that compare back ends, or install the wheel
 notebooks: $(VENV)/.test  ## run every notebook and compare its exact numbers
 	$(call say,Notebooks on $(or $(KERAS_BACKEND),tensorflow))
 	@KERAS_BACKEND=$(or $(KERAS_BACKEND),tensorflow) VAE_TUTORIAL_DATASET=$(or $(VAE_TUTORIAL_DATASET),digits) \
-		$(BIN)/python -m pytest --nbval-lax --nbval-current-env book -q
+		OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
+		$(BIN)/python -m pytest --nbval-lax --nbval-current-env book -q -n 2 --dist loadfile  # two kernels
 
 strict-book: $(VENV)/.test node_modules/.package-lock.json  ## the book again, all pages, any warning an error
 	$(call say,The book: all pages)

@@ -235,6 +235,7 @@ METHODS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
         {"validation_split": 1.0},
         r"validation_split: 1.0 of 4 images leaves one of the two parts empty",
     ),
+    "vanishing split": ("fit", (X,), {"validation_split": 1e-17}, r"validation_split: 1e-17 of 4 images leaves"),
     "tiny split": ("fit", (X[:1],), {"validation_split": 0.1}, r"validation_split: 0.1 of 1 images leaves"),
     "negative split": ("fit", (X,), {"validation_split": -0.1}, r"validation_split: expected a finite number"),
 }

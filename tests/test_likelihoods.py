@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from vae_tutorial import likelihoods
@@ -216,6 +216,19 @@ def test_single_precision_whatever_keras_takes_by_default(likelihood: Likelihood
     params = ops.zeros((2, 3, 3, likelihood.channels), dtype="float16")
     results = likelihood.log_prob(x, params), likelihood.mean(params), likelihood.sample(params, seed=0)
     assert [keras.backend.standardize_dtype(result.dtype) for result in results] == ["float32"] * 3
+
+
+@each
+def test_a_seed_draws_the_same_pixels_whatever_keras_takes_by_default(likelihood: Likelihood) -> None:
+    params = np.linspace(-2, 2, 2000 * likelihood.channels, dtype=np.float32).reshape(-1, 1, 1, likelihood.channels)
+    params = params.astype(np.float16)
+    usual = numbers(likelihood.sample(params.astype(np.float32), seed=3))
+    before = keras.config.floatx()
+    keras.config.set_floatx("float16")
+    try:
+        assert_array_equal(numbers(likelihood.sample(ops.convert_to_tensor(params), seed=3)), usual)
+    finally:
+        keras.config.set_floatx(before)
 
 
 # --- draws --------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ DEFAULTS = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
 DATA = "VAE_TUTORIAL_DATA"
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")  # of one kernel: together they share the cores
 MOST_KERNELS = 4  # each takes one or two gigabytes
 
 
@@ -63,6 +64,9 @@ def quiet_kernels(folder: Path) -> None:
 def configure(app: Sphinx, config: Config) -> None:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    share = str(max(1, cores() // kernels()))
+    for name in THREADS:
+        os.environ.setdefault(name, share)
     quiet_kernels(Path(app.outdir).resolve().parent / ".ipython")
     if folder := os.environ.get(DATA):
         os.environ[DATA] = str(Path(folder).resolve())  # kernels start in the folder of their chapter
