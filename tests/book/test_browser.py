@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 
 pytestmark = pytest.mark.browser
 
@@ -130,3 +133,30 @@ def test_mathematics_is_typeset(reader: Any, html: Path) -> None:
         page = reader().open(path)
         page.wait_for_selector(".math mjx-container", state="attached")
         assert page.locator("mjx-merror").count() == 0, path
+
+
+def test_pages_are_light(browser: Any, html: Path, pages: dict[str, BeautifulSoup]) -> None:
+    """What a first visit transfers, compressed as a static host does: 1 MB, 1 MB more for the first instrument, and
+    half a MB for each other one."""
+    weights: dict[str, int] = {}
+    too_heavy = {}
+    for path, page in pages.items():
+        asked: set[str] = set()
+        window = browser.new_page()
+        window.on("request", lambda request, asked=asked: asked.add(urlsplit(request.url)._replace(fragment="").path))
+        window.goto((html / path).as_uri())
+        window.wait_for_load_state("networkidle")
+        window.close()
+        files = [Path(unquote(one)) for one in asked if one.startswith("/")]
+        for file in map(str, files):
+            if file not in weights:
+                data = Path(file).read_bytes()
+                packed = file.endswith((".png", ".woff2", ".woff", ".zip"))
+                weights[file] = len(data) if packed else len(gzip.compress(data))
+        instruments = len(page.select(".vae-live"))
+        limit = 1.0 + (0.5 + 0.5 * instruments if instruments else 0.0)
+        weight = sum(weights[str(file)] for file in files) / 1e6
+        print(f"{path}: {weight:.2f} MB, {instruments} instruments")
+        if weight > limit:
+            too_heavy[path] = f"{weight:.2f} MB with {instruments} instruments"
+    assert too_heavy == {}

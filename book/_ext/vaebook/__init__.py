@@ -5,10 +5,10 @@ written as HTML comments (`source`), numbers in the prose name the run's value b
 (`numbers`), and a question stands before the output that answers it (`predictions`). The build keeps what
 readers rely on: cached runs are only reused while package, packages, back end and data are the same
 (`execution`) and several chapters run at a time (`ahead`), every image has its own words (`images`), scripts and
-fonts come from the book itself (`assets`), widgets run without a kernel (`widgets`), and a policy in each page
-forbids the rest (`policy`), launch buttons lead to the repository that the book was built from (`repository`), a page
-says how long the runs took (`times`) and what a shared link shows (`social`), and one file holds everything
-(`archive`).
+fonts come from the book itself (`assets`) and icons stand in the page (`icons`), widgets run without a kernel
+(`widgets`), and a policy in each page forbids the rest (`policy`), launch buttons lead to the repository that the book
+was built from (`repository`), a page says how long the runs took (`times`) and what a shared link shows (`social`),
+and one file holds everything (`archive`).
 On one page a model trains in the reader's browser (`playground`).
 """
 
@@ -23,6 +23,7 @@ from . import (
     archive,
     assets,
     execution,
+    icons,
     images,
     numbers,
     page,
@@ -54,6 +55,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         widgets,
         times,
         archive,
+        icons,
         policy,
     ):
         part.setup(app)

@@ -1,8 +1,10 @@
-"""Every image says in its own words what it shows."""
+"""Every image says in its own words what it shows. It loads when the reader comes near; its place is kept till then."""
 
 from __future__ import annotations
 
 import re
+import struct
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -11,6 +13,9 @@ from sphinx.util import logging
 
 LOG = logging.getLogger(__name__)
 
+PICTURE = re.compile(
+    r'<img (?P<attributes>(?:(?!\bloading=)[^>])*\bsrc="(?P<src>[^":]*/_images/[^"]*\.png)"[^>]*?) ?/>'
+)
 FILE_NAME = re.compile(r"\S+\.(png|svg|jpe?g|gif|webp)")
 
 Seen = dict[str, list[tuple[str, int]]]  # page -> (alternative text, line) of each image
@@ -63,7 +68,29 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
             first.setdefault(alt, f"{doc}:{line}")
 
 
+def size(picture: Path) -> tuple[int, int]:
+    """Width and height of a PNG file in pixels."""
+    width, height = struct.unpack(">II", picture.read_bytes()[16:24])
+    return width, height
+
+
+def keep_places(app: Sphinx, exception: Exception | None) -> None:
+    if exception or app.builder.name != "html":
+        return
+    for file in sorted(Path(app.outdir).rglob("*.html")):
+
+        def placed(image: re.Match[str], folder: Path = file.parent) -> str:
+            width, height = size(folder / image["src"])
+            return f'<img {image["attributes"]} width="{width}" height="{height}" loading="lazy" />'
+
+        text = file.read_text("utf8")
+        page = PICTURE.sub(placed, text)
+        if page != text:
+            file.write_text(page, "utf8")
+
+
 def setup(app: Sphinx) -> None:
     app.connect("doctree-read", collect)
     app.connect("env-purge-doc", purge)
     app.connect("env-check-consistency", check)
+    app.connect("build-finished", keep_places, priority=700)  # before `policy` reads the pages
