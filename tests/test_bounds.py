@@ -72,6 +72,8 @@ def test_kl_is_not_negative_and_adds_up_over_dimensions(mean: Any, log_var: Any)
     assert parts.shape == (3, 4)
     assert (parts >= -1e-6).all()  # the rounding of 1 + x − 1 − x in float32
     assert_allclose(numbers(bounds.gaussian_kl(mean, log_var)), parts.sum(axis=1), rtol=1e-5, atol=1e-6)
+    stacked = numbers(bounds.gaussian_kl(np.stack([mean, -mean]), np.stack([log_var, log_var])))
+    assert_allclose(stacked, np.stack([parts.sum(axis=1)] * 2), rtol=1e-5, atol=1e-6)  # the code is the last axis
     twice = bounds.gaussian_kl(np.tile(mean, 2), np.tile(log_var, 2))
     assert_allclose(numbers(twice), 2 * parts.sum(axis=1), rtol=1e-5, atol=1e-6)
 

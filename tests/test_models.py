@@ -525,6 +525,8 @@ def test_samples_follow_from_the_seed(vae: Any) -> None:
     assert_array_equal(drawn, vae.sample(5, seed=1, draw=True))
     assert set(np.unique(drawn)) == {0.0, 1.0}
     assert vae.sample(1, seed=2**40, draw=True).shape == (1, 8, 8, 1)
+    codes = np.random.default_rng(1).standard_normal((5, vae.latent_dim), np.float32)  # the same on every back end
+    assert_allclose(images, vae.decode(codes), rtol=1e-6)
 
 
 def test_drawn_samples_have_the_models_distribution(ppca: Any) -> None:
