@@ -149,6 +149,13 @@ def test_a_plain_notebook_shows_words_instead_of_references(tmp_path: Path) -> N
     )
 
 
+def test_a_plain_notebook_spells_names_as_people_do(tmp_path: Path) -> None:
+    authors = r"Naz{\'a}bal, A. and van der Maaten, L."
+    (tmp_path / "r.bib").write_text(f"@article{{k, author={{{authors}}}, year=2020, doi={{10.1/2}}}}", "utf8")
+    link = Bibliography.read(tmp_path / "r.bib").link("k")
+    assert link == "[Nazábal and van der Maaten (2020)](https://doi.org/10.1/2)"
+
+
 # --- repository and cache --------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,8 @@ class Bibliography:
 
 
 def names(entry: Entry) -> str:
-    family = [" ".join(person.last_names).strip("{}") for person in entry.persons["author"]]
+    parts = [person.rich_prelast_names + person.rich_last_names for person in entry.persons["author"]]
+    family = [" ".join(map(str, of_one)) for of_one in parts]
     if len(family) > 2:
         return f"{family[0]} et al."
     return " and ".join(family)
