@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 say = @printf '\n\033[1m── %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests mutants pairs lock clean
+.PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests mutants kills pairs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ book-tests:  ## the built pages, in a browser too
 mutants: $(VENV)/.test  ## plant faults in a copy of the package: does a test notice each?
 	$(call say,Planted faults)
 	@$(BIN)/python tests/mutants.py
+
+kills: $(VENV)/.test  ## kill training and saving twenty times on each back end, and resume
+	$(call say,Work that is killed)
+	@KILLS=20 $(BIN)/python -m pytest tests/cross/test_interruption.py -q
 
 pairs: $(VENV)/.book  ## write the notebooks from the chapters, and refresh the typed numbers
 	@$(BIN)/python tools/pairs.py

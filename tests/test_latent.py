@@ -232,7 +232,7 @@ def test_tsne_keeps_neighbours_together_and_depends_on_the_seed_alone() -> None:
     ("z", "arguments", "message"),
     [
         (np.zeros((9, 3)), {"method": "umap"}, "method: expected 'pca' or 'tsne', got 'umap'"),
-        (np.zeros((9, 3)), {"method": "tsne"}, "perplexity: expected less than the number of points, 9, got 30"),
+        (np.zeros((9, 3)), {"method": "tsne"}, "perplexity: expected between 0 and the number of points, 9, got 30"),
         (np.zeros((9, 1)), {}, "z: expected codes of at least two dimensions"),
         (np.zeros((2, 3)), {}, "z: expected at least 3 codes"),
         (np.full((9, 3), np.inf), {}, "z: codes must be finite"),

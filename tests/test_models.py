@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -815,6 +816,41 @@ def test_custom_objects_may_be_given(binary_digits: Any) -> None:
     again = VAE.from_config(model.get_config(), custom_objects={"Flat": Flat})
     again.set_weights(model.get_weights())
     assert_array_equal(again.encode(binary_digits[:2]).mean, model.encode(binary_digits[:2]).mean)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files stands for a full disk")
+@pytest.mark.parametrize("name", ["vae.keras", "vae.weights.h5"])
+def test_a_save_that_finds_no_room_leaves_the_file_that_was_there(small_vae: Any, tmp_path: Path, name: str) -> None:
+    import resource
+
+    save = (VAE.save, VAE.save_weights)[name.endswith(".h5")]
+    save(small_vae(), tmp_path / name)
+    before, (soft, hard) = (tmp_path / name).read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            save(small_vae(beta=2.0), tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / name).read_bytes() == before
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("save", [VAE.save, VAE.save_weights])
+def test_a_folder_that_is_not_there_is_refused(small_vae: Any, tmp_path: Path, save: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"filepath: there is no folder .*nowhere"):
+        save(small_vae(), tmp_path / "nowhere" / "vae.weights.h5")
+
+
+def test_keras_still_saves_folders_and_shards_and_asks(small_vae: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    small_vae(beta=2.0).save(tmp_path / "folder", zipped=False)
+    assert float(keras.models.load_model(tmp_path / "folder").beta) == 2.0
+    small_vae().save_weights(tmp_path / "vae.weights.json", max_shard_size=1.0)
+    small_vae().save_weights(tmp_path / "vae.weights.h5")
+    before = (tmp_path / "vae.weights.h5").read_bytes()
+    monkeypatch.setattr("builtins.input", lambda *question: "n")
+    small_vae(beta=3.0).save_weights(tmp_path / "vae.weights.h5", overwrite=False)
+    assert (tmp_path / "vae.weights.h5").read_bytes() == before
 
 
 def test_weights_alone_are_saved(small_vae: Any, digits: Any, tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         A fresh normal row has p ≤ α with probability at most α, for every α.
         Raises NotFittedError before ``calibrate``.
         """
-        check_is_fitted(self, "calibration_")
+        check_is_fitted(self)
+        check_is_fitted(self, "calibration_", msg="This %(name)s has not been calibrated: call `calibrate` first.")
         return conformal.p_values(self._calibration_scores, self.score_samples(X))
 
     def explain(self, X: ArrayLike) -> Explanation:
@@ -252,13 +253,17 @@ class VAEDetector(OutlierMixin, BaseEstimator):
     def _fit_scale(self, X: NDArray[np.float64]) -> None:
         self.location_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
         if self.standardize:
-            self.location_, deviation = X.mean(axis=0), X.std(axis=0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.location_, deviation = X.mean(axis=0), X.std(axis=0)
+            if not np.isfinite(deviation).all():
+                raise ValueError(f"X: too large to standardise, got values from {X.min():g} to {X.max():g}.")
             # what rounding leaves of a constant column is no deviation
             varies = deviation > 10 * np.finfo(np.float64).eps * np.abs(self.location_)
             self.scale_[varies] = deviation[varies]
 
     def _scaled(self, X: NDArray[np.float64]) -> NDArray[np.float32]:
-        return np.clip((X - self.location_) / self.scale_, -FAR, FAR).astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows is FAR away
+            return np.clip((X - self.location_) / self.scale_, -FAR, FAR).astype(np.float32)
 
     def _score(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         x = self._scaled(X)

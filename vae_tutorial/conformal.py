@@ -89,7 +89,10 @@ def fraction(name: str, value: Any, most: float) -> float:
 
 
 def _scores(name: str, scores: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(scores, dtype=np.float64)
+    array = np.asarray(scores)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected scores as numbers, got dtype {array.dtype}.")
+    array = array.astype(np.float64)
     if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
         raise ValueError(f"{name}: expected at least one finite score, as an array (n,), got shape {array.shape}.")
     return array

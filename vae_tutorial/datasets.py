@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial._archives import fetch, naming, read_idx, read_npz
-from vae_tutorial._checks import described, pixels
+from vae_tutorial._checks import count, described, pixels
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -140,7 +140,7 @@ def load(name: str | os.PathLike[str] | None = None) -> Dataset:
     """
     if name is None:
         name = os.environ.get("VAE_TUTORIAL_DATASET") or "auto"
-    if isinstance(name, os.PathLike) or name.endswith(".npz"):
+    if isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(".npz")):
         return _own(Path(name).expanduser())
     if name == "digits":
         return _digits()
@@ -169,8 +169,10 @@ def binarize(x: ArrayLike, seed: int | Sequence[int]) -> NDArray[np.float32]:
     Salakhutdinov & Murray (2008); Burda, Grosse & Salakhutdinov (2016).
 
     Raises:
-        ValueError, TypeError: ``x`` is empty, not finite, or not in [0, 1].
+        ValueError, TypeError: ``x`` is empty, not finite, or not in [0, 1]; a seed that is no whole number from 0 on.
     """
+    for part in np.atleast_1d(np.asarray(seed, dtype=object)):
+        count("seed", part, least=0)
     grey = pixels("x", x, np.shape(x)[1:])
     ones = np.random.default_rng(seed).random(grey.shape, dtype=np.float32) < grey
     return ones.astype(np.float32)

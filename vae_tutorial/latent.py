@@ -178,16 +178,16 @@ def embed(z: ArrayLike, method: Literal["pca", "tsne"] = "pca", seed: int = 0, p
     if method == "pca":
         from sklearn.decomposition import PCA
 
-        points = PCA(2, svd_solver="full").fit_transform(z)
+        points = PCA(2, svd_solver="full").fit_transform(z.astype(np.float64))
     elif method == "tsne":
         from sklearn.manifold import TSNE
 
-        if not number("perplexity", perplexity) < len(z):
-            raise ValueError(f"perplexity: expected less than the number of points, {len(z)}, got {perplexity}.")
+        if not 0 < number("perplexity", perplexity) < len(z):
+            raise ValueError(f"perplexity: expected between 0 and the number of points, {len(z)}, got {perplexity}.")
         points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
     else:
         raise ValueError(f"method: expected 'pca' or 'tsne', got {method!r}.")
-    return points.astype(np.float32)
+    return array("z", points, (2,), "embedded codes")
 
 
 def knn_purity(z: ArrayLike, y: ArrayLike, k: int = 10) -> float:

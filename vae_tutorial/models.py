@@ -7,6 +7,7 @@ so that ``fit``, ``evaluate``, callbacks and saving are Keras's own on every bac
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from keras import ops
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import _checks, bounds, likelihoods
+from vae_tutorial._files import check_room, replacing
 from vae_tutorial._randomness import ROWS, Batches, noise_tiles, shifted_normals
 from vae_tutorial.bounds import Tensor
 from vae_tutorial.likelihoods import Likelihood
@@ -346,6 +348,28 @@ class Autoencoder(keras.Model):
         self.train_function = self.test_function = self.predict_function = None
 
     # -- saving ------------------------------------------------------------------------------------------------------
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
+        """Keras's ``save``, whole or not at all: one that fails or is killed leaves the file that was there.
+
+        >>> vae.save("vae.keras")
+
+        Raises FileNotFoundError for a folder that does not exist, and OSError where there is no room or no right to
+        write.
+        """
+        if not overwrite or kwargs.get("zipped") is False or "://" in str(filepath):
+            return super().save(filepath, overwrite, **kwargs)  # Keras asks, writes a folder, or sends it away
+        with replacing(filepath) as scratch:
+            super().save(scratch, **kwargs)
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
+        """Keras's ``save_weights``, whole or not at all, as in ``save``."""
+        if not overwrite or kwargs.get("max_shard_size") is not None:
+            return super().save_weights(filepath, overwrite, **kwargs)
+        variables = [*self.variables, *(self.optimizer.variables if self.compiled else ())]
+        with replacing(filepath) as scratch:
+            check_room(scratch, sum(4 * math.prod(v.shape) + 4096 for v in variables) + 2**16)  # HDF5 adds 1 kB each
+            super().save_weights(scratch, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         parts = {"encoder": self.encoder, "decoder": self.decoder, "likelihood": self.likelihood}

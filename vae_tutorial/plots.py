@@ -178,7 +178,7 @@ def latent_scatter(
         least = min(len(names), len(PALETTE)) - 1
         raise ValueError(f"y: expected labels from 0 to {least}, got {classes[0]} to {classes[-1]}.")
     order = np.random.default_rng(0).permutation(len(z))
-    shown = order[:most]
+    shown = order[: count("most", most)]
     size = float(np.clip(12_000 / len(shown), 9, 28))
     ax = _axes(ax, WIDTH * (0.98 if y is None else 1.1))
     if prior:
@@ -245,6 +245,8 @@ def curves(
     With ``log`` the axis is logarithmic, and marked at ``x`` itself. Where a value is NaN, a line has a gap.
     """
     x = array("x", x, (), "numbers")
+    if not series:
+        raise ValueError("series: expected at least one name with its values, got none.")
     ax = _axes(ax, 3.4)
     for i, (name, values) in enumerate(series.items()):
         y = np.atleast_2d(np.asarray(values, float))
@@ -331,6 +333,8 @@ def histograms(samples: Mapping[str, ArrayLike], xlabel: str = "", bins: int = 4
     >>> histograms({"training": scores, "test": others})           # each (n,), any n -> Axes
     """
     values = {name: array(name, v, (), "numbers") for name, v in samples.items()}
+    if not values:
+        raise ValueError("samples: expected at least one name with its values, got none.")
     edges = np.histogram_bin_edges(np.concatenate(list(values.values())), count("bins", bins))
     ax = _axes(ax, 3.0)
     for i, (name, v) in enumerate(values.items()):

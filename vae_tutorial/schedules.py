@@ -21,6 +21,8 @@ class BetaSchedule(keras.callbacks.Callback):
 
     def __init__(self, beta: Callable[[int], float]) -> None:
         super().__init__()
+        if not callable(beta):
+            raise TypeError(f"beta: expected a function from the epoch to β, got {beta!r}. See constant.")
         self.beta = beta
 
     @classmethod

@@ -7,9 +7,9 @@ readers rely on: cached runs are only reused while package, packages, back end a
 (`execution`) and several chapters run at a time (`ahead`), every image has its own words (`images`), scripts and
 fonts come from the book itself (`assets`) and icons stand in the page (`icons`), widgets run without a kernel
 (`widgets`), and a policy in each page forbids the rest (`policy`), launch buttons lead to the repository that the book
-was built from (`repository`), a page says how long the runs took (`times`) and what a shared link shows (`social`),
-and one file holds everything (`archive`).
-On one page a model trains in the reader's browser (`playground`).
+was built from (`repository`), a page says how long the runs took (`times`), another what others reached (`published`),
+and what a shared link shows (`social`), and one file holds everything (`archive`). On one page a model trains in the
+reader's browser (`playground`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from . import (
     playground,
     policy,
     predictions,
+    published,
     repository,
     social,
     source,
@@ -54,6 +55,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         playground,
         widgets,
         times,
+        published,
         archive,
         icons,
         policy,

@@ -1,0 +1,71 @@
+"""Work that is killed at random moments loses nothing but time. ``make kills`` kills twenty times, CI a few."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+BACKENDS = ("jax", "tensorflow", "torch")
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("KILLS", "2"))
+
+
+def start(backend: str, *arguments: str) -> subprocess.Popen[str]:
+    variables = {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("interrupted.py")), *arguments],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill_after(process: subprocess.Popen[str], lines: int, seconds: float) -> None:
+    """SIGKILL, so many seconds after the process has said so many lines."""
+    with process:
+        for _ in range(lines):
+            if not process.stdout.readline():  # type: ignore[union-attr]
+                pytest.fail(process.stderr.read()[-3000:])  # type: ignore[union-attr]
+        time.sleep(seconds)
+        process.kill()
+
+
+def finish(process: subprocess.Popen[str]) -> list[str]:
+    output, problems = process.communicate(timeout=300)
+    assert process.returncode == 0, problems[-3000:]
+    return output.splitlines()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_training_that_is_killed_and_resumed_ends_as_if_it_had_not_been(backend: str, tmp_path: Path) -> None:
+    """Order and noise of training are functions of the seed and of the steps so far, which the backup holds."""
+    epochs, chance = 3 + 2 * KILLS, random.Random(backend)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir(), broken.mkdir()
+    assert len(finish(start(backend, "train", str(whole), str(epochs)))) == 1 + epochs
+    for _ in range(KILLS):  # while it compiles, or in one of the next two epochs, or while it writes its backup
+        kill_after(
+            start(backend, "train", str(broken), str(epochs)), chance.choice((1, 2, 2, 3)), chance.uniform(0, 0.4)
+        )
+    left = finish(start(backend, "train", str(broken), str(epochs)))
+    assert len(left) < 1 + epochs  # it did go on from a backup
+    with np.load(whole / "weights.npz") as expected, np.load(broken / "weights.npz") as got:
+        for name in expected.files:
+            assert_array_equal(got[name], expected[name])
+
+
+def test_a_save_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
+    """How a file comes to be does not depend on the back end; PyTorch starts fastest."""
+    chance = random.Random(0)
+    for _ in range(KILLS):
+        kill_after(start("torch", "save", str(tmp_path)), 2, chance.uniform(0, 0.2))
+        finish(start("torch", "check", str(tmp_path)))

@@ -1,0 +1,351 @@
+"""Bad input to every public function: one clear error that names the argument, before any work.
+
+A table of mistakes that people make, and hypothesis for those that nobody thinks of. What a *good* message says of each
+kind of image, network and file is tested with the modules; here no public verb may be forgotten.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import hypothesis.extra.numpy as arrays
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vae_tutorial
+from vae_tutorial import (
+    VAE,
+    Autoencoder,
+    BetaSchedule,
+    anomaly,
+    conformal,
+    datasets,
+    explorer,
+    latent,
+    likelihoods,
+    models,
+    networks,
+    plots,
+    schedules,
+)
+
+VAEDetector = anomaly.VAEDetector
+SHAPE = (8, 8, 1)
+NAN, INF = float("nan"), float("inf")
+X = np.random.default_rng(0).random((12, *SHAPE), dtype=np.float32)
+Z = np.random.default_rng(1).standard_normal((12, 2))
+ROWS = np.random.default_rng(2).standard_normal((12, 3))
+LABELS = np.arange(12) % 3
+IMAGE = X[0]
+
+
+def encoder(**settings: Any) -> Any:
+    return networks.mlp_encoder(SHAPE, **({"latent_dim": 2, "hidden": (4,)} | settings))
+
+
+def decoder(**settings: Any) -> Any:
+    return networks.mlp_decoder(**({"latent_dim": 2, "image_shape": SHAPE, "hidden": (4,)} | settings))
+
+
+def at(x: Any, value: float) -> Any:
+    """A copy with one bad value."""
+    x = np.array(x, float)
+    x.flat[len(x.flat) // 2] = value
+    return x
+
+
+@pytest.fixture(scope="module")
+def model() -> VAE:
+    vae = VAE(encoder(), decoder())
+    vae.compile()
+    return vae
+
+
+@pytest.fixture(scope="module")
+def detector() -> Any:
+    return VAEDetector(epochs=1, hidden=(4,), latent_dim=2, random_state=0).fit(ROWS)
+
+
+def new(**settings: Any) -> Callable[[], Any]:
+    """Fit a detector with these settings."""
+    return lambda: VAEDetector(**({"epochs": 1, "hidden": (4,), "random_state": 0} | settings)).fit(ROWS)
+
+
+# The function, the mistake; a call; what the error must name.
+CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
+    ("datasets.load", "an unknown name"): (lambda: datasets.load("minst"), "name: .*'minst'"),
+    ("datasets.load", "no such file"): (lambda: datasets.load("nowhere/x.npz"), "name: there is no file"),
+    ("datasets.load", "a number"): (lambda: datasets.load(3), "name: .*3"),
+    ("datasets.binarize", "NaN"): (lambda: datasets.binarize(at(X, NAN), 0), "x: .*finite"),
+    ("datasets.binarize", "bytes"): (lambda: datasets.binarize(X * 255, 0), r"x: pixels must lie in \[0, 1\]"),
+    ("datasets.binarize", "nothing"): (lambda: datasets.binarize([], 0), "x: .*none"),
+    ("datasets.binarize", "text"): (lambda: datasets.binarize([["a"]], 0), "x: .*numbers"),
+    ("datasets.binarize", "one number"): (lambda: datasets.binarize(0.5, 0), "x: "),
+    ("datasets.binarize", "a seed below 0"): (lambda: datasets.binarize(X, -1), "seed: .*-1"),
+    ("datasets.binarize", "a fraction as seed"): (lambda: datasets.binarize(X, 0.5), "seed: .*0.5"),
+    ("latent.grid", "one point a side"): (lambda: latent.grid(1), "side: .*1"),
+    ("latent.grid", "a fraction"): (lambda: latent.grid(2.5), "side: .*2.5"),
+    ("latent.grid", "an extent of 0"): (lambda: latent.grid(3, extent=0), "extent: .*0"),
+    ("latent.grid", "an infinite extent"): (lambda: latent.grid(3, extent=INF), "extent: .*inf"),
+    ("latent.lerp", "different sizes"): (lambda: latent.lerp([0, 1], [0, 1, 2]), "b: .*like a"),
+    ("latent.lerp", "NaN"): (lambda: latent.lerp([0, NAN], [0, 1]), "a: .*finite"),
+    ("latent.lerp", "a matrix"): (lambda: latent.lerp(Z, Z), r"a: .*shape \(n\)"),
+    ("latent.lerp", "one step"): (lambda: latent.lerp([0], [1], steps=1), "steps: .*1"),
+    ("latent.slerp", "no direction"): (lambda: latent.slerp([0, 0], [1, 0]), "a: the zero vector"),
+    ("latent.slerp", "opposite ends"): (lambda: latent.slerp([1, 0], [-1, 0]), "a, b: .*opposite"),
+    ("latent.slerp", "beyond float32"): (lambda: latent.slerp([1e39, 0], [0, 1]), "a: .*finite"),
+    ("latent.traversal", "no such dimension"): (lambda: latent.traversal([0, 0], 2), "dimension: expected 0 to 1"),
+    ("latent.traversal", "counted from behind"): (lambda: latent.traversal([0, 0], -1), "dimension: .*-1"),
+    ("latent.traversal", "no values"): (lambda: latent.traversal([0, 0], 0, []), "values: .*none"),
+    ("latent.arithmetic", "different sizes"): (lambda: latent.arithmetic([0], [0], [0, 1]), "c: .*like a"),
+    ("latent.attribute", "numbers for booleans"): (lambda: latent.attribute(Z, LABELS), "has: .*booleans"),
+    ("latent.attribute", "too few"): (lambda: latent.attribute(Z, np.ones(3, bool)), "has: expected 12"),
+    ("latent.attribute", "all have it"): (lambda: latent.attribute(Z, np.ones(12, bool)), "has: .*12 of 12"),
+    ("latent.active_units", "one image"): (lambda: latent.active_units(Z[:1]), "means: .*at least 2"),
+    ("latent.active_units", "a negative threshold"): (lambda: latent.active_units(Z, -1), "threshold: .*-1"),
+    ("latent.embed", "an unknown method"): (lambda: latent.embed(Z, "umap"), "method: .*'umap'"),
+    ("latent.embed", "one dimension"): (lambda: latent.embed(Z[:, :1]), "z: .*two dimensions"),
+    ("latent.embed", "a wide perplexity"): (lambda: latent.embed(Z, "tsne", perplexity=12), "perplexity: .*12"),
+    ("latent.embed", "a perplexity of 0"): (lambda: latent.embed(Z, "tsne", perplexity=0), "perplexity: .*got 0"),
+    ("latent.knn_purity", "labels of others"): (lambda: latent.knn_purity(Z, LABELS[:5]), "y: expected 12"),
+    ("latent.knn_purity", "too many neighbours"): (lambda: latent.knn_purity(Z, LABELS, k=12), "k: .*12"),
+    ("conformal.p_values", "no calibration"): (lambda: conformal.p_values([], [0.0]), "calibration: "),
+    ("conformal.p_values", "NaN"): (lambda: conformal.p_values([0.0], [NAN]), "scores: .*finite"),
+    ("conformal.conformal_threshold", "too few"): (
+        lambda: conformal.conformal_threshold([1.0] * 5),
+        "calibration: .*19",
+    ),
+    ("conformal.conformal_threshold", "alpha 0"): (lambda: conformal.conformal_threshold([1.0], 0), "alpha: .*0"),
+    ("conformal.conformal_threshold", "per cent"): (lambda: conformal.conformal_threshold([1.0], 5), "alpha: .*5"),
+    ("likelihoods.get", "an unknown name"): (lambda: likelihoods.get("normal"), "likelihood: .*'normal'"),
+    ("likelihoods.get", "nothing"): (lambda: likelihoods.get(None), "likelihood: .*None"),
+    ("likelihoods.Gaussian", "a sigma of 0"): (lambda: likelihoods.Gaussian(sigma=0), "sigma: .*0"),
+    ("likelihoods.Gaussian", "NaN"): (lambda: likelihoods.Gaussian(sigma=NAN), "sigma: .*nan"),
+    ("networks.mlp_encoder", "no channels"): (lambda: networks.mlp_encoder((8, 8), 2), r"image_shape: .*\(8, 8\)"),
+    ("networks.mlp_encoder", "no dimension"): (lambda: encoder(latent_dim=0), "latent_dim: .*0"),
+    ("networks.mlp_encoder", "one width"): (lambda: encoder(hidden=64), "hidden.*64"),
+    ("networks.mlp_encoder", "an unknown bend"): (lambda: encoder(activation="relux"), "activation.*relux"),
+    ("networks.mlp_encoder", "a negative seed"): (lambda: encoder(seed=-1), "seed: .*-1"),
+    ("networks.mlp_decoder", "a fraction"): (lambda: decoder(latent_dim=2.5), "latent_dim: .*2.5"),
+    ("networks.mlp_decoder", "an unknown likelihood"): (lambda: decoder(likelihood="mse"), "likelihood: .*'mse'"),
+    ("networks.conv_encoder", "an empty side"): (lambda: networks.conv_encoder((0, 8, 1), 2), "image_shape: .*0"),
+    ("networks.conv_decoder", "an odd side"): (lambda: networks.conv_decoder(2, (9, 8, 1)), r"image_shape: .*9"),
+    ("Autoencoder", "two outputs"): (lambda: Autoencoder(encoder(), decoder()), "encoder: "),
+    ("Autoencoder", "not a model"): (lambda: Autoencoder(np.mean, decoder()), "encoder: "),
+    ("VAE", "one output"): (lambda: VAE(encoder(variational=False), decoder()), "encoder: "),
+    ("VAE", "unequal codes"): (lambda: VAE(encoder(latent_dim=3), decoder()), "decoder: "),
+    ("VAE", "unequal images"): (lambda: VAE(encoder(), decoder(image_shape=(4, 4, 1))), "decoder: "),
+    ("VAE", "a decoder without its variance"): (lambda: VAE(encoder(), decoder(), "gaussian"), "decoder: "),
+    ("VAE", "a negative beta"): (lambda: VAE(encoder(), decoder(), beta=-1), "beta: .*-1"),
+    ("VAE", "beta as text"): (lambda: VAE(encoder(), decoder(), beta="1"), "beta: .*'1'"),
+    ("VAE", "no sample"): (lambda: VAE(encoder(), decoder(), samples=0), "samples: .*0"),
+    ("VAE", "an unknown objective"): (lambda: VAE(encoder(), decoder(), objective="mse"), "objective: .*'mse'"),
+    ("VAE", "iwae with beta"): (lambda: VAE(encoder(), decoder(), objective="iwae", beta=2), "beta"),
+    ("VAE", "negative free bits"): (lambda: VAE(encoder(), decoder(), free_bits=-1), "free_bits: .*-1"),
+    ("BetaSchedule", "a number"): (lambda: BetaSchedule(0.5), "beta: .*0.5"),
+    ("BetaSchedule", "a negative constant"): (lambda: BetaSchedule.constant(-1), "beta: .*-1"),
+    ("BetaSchedule", "no epoch"): (lambda: BetaSchedule.linear(0), "epochs: .*0"),
+    ("BetaSchedule", "a ramp beyond its period"): (lambda: BetaSchedule.cyclical(4, ramp=2), "ramp: .*2"),
+    ("VAEDetector", "an unknown score"): (new(criterion="mse"), "criterion: .*'mse'"),
+    ("VAEDetector", "an unknown likelihood"): (new(likelihood="poisson"), "likelihood: .*'poisson'"),
+    ("VAEDetector", "contamination over a half"): (new(contamination=0.7), "contamination: .*0.7"),
+    ("VAEDetector", "no epoch"): (new(epochs=0), "epochs: .*0"),
+    ("VAEDetector", "a negative rate"): (new(learning_rate=-1.0), "learning_rate: .*-1"),
+    ("VAEDetector", "nothing left to fit"): (new(validation_fraction=1.0), "validation_fraction: .*1"),
+    ("VAEDetector", "no draw"): (new(draws=0), "draws: .*0"),
+    ("VAEDetector", "grey beyond 1"): (new(likelihood="bernoulli"), "likelihood|X"),
+    ("plots.image_grid", "one image"): (lambda: plots.image_grid(IMAGE[..., 0]), "images: "),
+    ("plots.image_grid", "titles of others"): (lambda: plots.image_grid(X, titles=["a"]), "titles: expected 12"),
+    ("plots.image_grid", "no column"): (lambda: plots.image_grid(X, columns=0), "columns: .*0"),
+    ("plots.reconstructions", "nothing"): (lambda: plots.reconstructions({}), "rows: "),
+    ("plots.manifold", "no grid"): (lambda: plots.manifold(X, Z), "images, z: "),
+    ("plots.latent_scatter", "three dimensions"): (lambda: plots.latent_scatter(ROWS), "z: "),
+    ("plots.latent_scatter", "fractions as labels"): (lambda: plots.latent_scatter(Z, LABELS / 2), "y: "),
+    ("plots.latent_scatter", "no point"): (lambda: plots.latent_scatter(Z, most=0), "most: .*0"),
+    ("plots.spectrum", "NaN"): (lambda: plots.spectrum([1.0, NAN]), "values: .*finite"),
+    ("plots.curves", "unequal lengths"): (lambda: plots.curves([1, 2], {"PCA": [1.0]}), "PCA: expected 2"),
+    ("plots.curves", "no series"): (lambda: plots.curves([1, 2], {}), "series: "),
+    ("plots.training_curves", "an empty record"): (lambda: plots.training_curves({}), "history: "),
+    ("plots.rate_distortion", "unequal lengths"): (lambda: plots.rate_distortion([1], [1, 2], [1]), "rates, distort"),
+    ("plots.histograms", "nothing"): (lambda: plots.histograms({}), "samples: "),
+    ("plots.histograms", "infinite"): (lambda: plots.histograms({"test": [INF]}), "test: .*finite"),
+    ("explorer.LatentExplorer", "no model"): (lambda: explorer.LatentExplorer("vae.keras"), "model: .*str"),
+    ("explorer.Interpolation", "no model"): (lambda: explorer.Interpolation(decoder(), IMAGE, IMAGE), "model: "),
+    ("explorer.KLExplorer", "beyond the slider"): (lambda: explorer.KLExplorer(mu=9), "mu: .*9"),
+    ("explorer.ELBOExplorer", "no noise"): (lambda: explorer.ELBOExplorer(noise=0), "noise: .*0"),
+    ("explorer.ThresholdExplorer", "one class"): (lambda: explorer.ThresholdExplorer([1.0, 2], [0, 0]), "labels: "),
+    ("explorer.BetaExplorer", "one model"): (lambda: explorer.BetaExplorer([], X), "models: "),
+}
+
+# Verbs of a model and of a fitted detector; a call of either; what the error must name.
+VERBS: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
+    ("VAE.fit", "no images"): (lambda m: m.fit(X[:0]), "x: .*none"),
+    ("VAE.fit", "a batch of 0"): (lambda m: m.fit(X, batch_size=0, verbose=0), "batch_size: .*0"),
+    ("VAE.fit", "weights of others"): (lambda m: m.fit(X, sample_weight=np.ones(3)), "sample_weight: .*12"),
+    ("VAE.fit", "a split of all"): (lambda m: m.fit(X, validation_split=1.0), "validation_split"),
+    ("VAE.evaluate", "infinite"): (lambda m: m.evaluate(at(X, INF)), "x: .*finite"),
+    ("VAE.predict", "another size"): (lambda m: m.predict(X[:, :4]), r"x: .*\(n, 8, 8, 1\)"),
+    ("VAE.encode", "bytes"): (lambda m: m.encode(X * 255), r"x: pixels must lie in \[0, 1\]"),
+    ("VAE.decode", "another dimension"): (lambda m: m.decode(ROWS), r"z: .*\(n, 2\)"),
+    ("VAE.decode", "NaN"): (lambda m: m.decode(at(Z, NAN)), "z: .*finite"),
+    ("VAE.reconstruct", "one image"): (lambda m: m.reconstruct(IMAGE), r"x: .*\(n, 8, 8, 1\)"),
+    ("VAE.sample", "none"): (lambda m: m.sample(0), "n: .*0"),
+    ("VAE.sample", "a negative seed"): (lambda m: m.sample(1, seed=-1), "seed: .*-1"),
+    ("VAE.log_weights", "no draw"): (lambda m: m.log_weights(X, k=0), "k: .*0"),
+    ("VAE.elbo", "half a draw"): (lambda m: m.elbo(X, k=0.5), "k: .*0.5"),
+    ("VAE.elbo", "a seed as text"): (lambda m: m.elbo(X, seed="0"), "seed: .*'0'"),
+    ("VAE.log_likelihood", "no draw"): (lambda m: m.log_likelihood(X, k=0), "k: .*0"),
+    ("VAE.restart", "other layers"): (lambda m: m.restart(VAE(encoder(hidden=(5,)), decoder())), "fresh: "),
+}
+FITTED: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
+    ("VAEDetector.fit", "one row"): (lambda d: VAEDetector().fit(ROWS[:1]), "1 sample|X: "),
+    ("VAEDetector.fit", "text"): (lambda d: VAEDetector().fit([["a"], ["b"]]), "convert|numeric|X: "),
+    ("VAEDetector.fit", "beyond float64"): (lambda d: VAEDetector().fit(at(ROWS * 1e307, 1.7e308)), "X: too large"),
+    ("VAEDetector.score_samples", "NaN"): (lambda d: d.score_samples(at(ROWS, NAN)), "NaN"),
+    ("VAEDetector.decision_function", "infinite"): (lambda d: d.decision_function(at(ROWS, INF)), "infinity"),
+    ("VAEDetector.predict", "other columns"): (lambda d: d.predict(ROWS[:, :2]), "2 features.*3 features"),
+    ("VAEDetector.explain", "one row, flat"): (lambda d: d.explain(ROWS[0]), "1D array|X: "),
+    ("VAEDetector.calibrate", "too few"): (lambda d: d.calibrate(ROWS), "19"),
+    ("VAEDetector.p_values", "before calibration"): (lambda d: d.p_values(ROWS), "calibrate"),
+    ("VAEDetector.images", "other columns"): (lambda d: d.images(ROWS[:, :1]), "1 features|X: "),
+}
+ERRORS = (ValueError, TypeError, OSError)
+
+
+@pytest.mark.parametrize(("call", "message"), CALLS.values(), ids=[": ".join(key) for key in CALLS])
+def test_calls(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ERRORS, match=message):
+        call()
+
+
+@pytest.mark.parametrize(("call", "message"), VERBS.values(), ids=[": ".join(key) for key in VERBS])
+def test_verbs_of_a_model(model: VAE, call: Callable[[Any], Any], message: str) -> None:
+    before = [np.array(w) for w in model.get_weights()]
+    with pytest.raises(ERRORS, match=message):
+        call(model)
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)  # refused before work starts
+
+
+@pytest.mark.parametrize(("call", "message"), FITTED.values(), ids=[": ".join(key) for key in FITTED])
+def test_verbs_of_a_fitted_detector(detector: Any, call: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises(ERRORS, match=message):
+        call(detector)
+
+
+def public(module: ModuleType) -> set[str]:
+    """The module's own public functions that take an argument."""
+    name = module.__name__.rpartition(".")[2]
+    own = {n: f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
+    return {f"{name}.{n}" for n, f in own.items() if n[0] != "_" and inspect.signature(f).parameters}
+
+
+def verbs(*classes: type) -> set[str]:
+    return {
+        f"{classes[-1].__name__}.{n}"
+        for c in classes
+        for n, f in vars(c).items()
+        if inspect.isfunction(f) and n[0] != "_"
+    }
+
+
+# What users don't call with data of their own: hooks that Keras calls, and a helper of other modules.
+HOOKS = {"call", "terms", "compute_loss", "compile", "get_compile_config", "compile_from_config", "get_config", "vae"}
+INNER = {"conformal.fraction", "models.posterior"}
+
+
+def test_no_public_function_is_forgotten() -> None:
+    """``bounds`` and the methods of likelihoods are left out: they are arithmetic on tensors, inside of graphs."""
+    functions = set().union(
+        *map(public, (datasets, latent, conformal, likelihoods, networks, plots, schedules, models))
+    )
+    functions |= (
+        verbs(Autoencoder, VAE) | verbs(VAEDetector) | {f"explorer.{n}" for n in explorer.__all__ if n != "Instrument"}
+    )
+    functions |= {"VAE", "Autoencoder", "BetaSchedule", "VAEDetector"} & set(vae_tutorial.__all__)
+    functions = {f for f in functions - INNER if f.rpartition(".")[2] not in HOOKS}
+    assert functions - {function for function, _ in CALLS | VERBS | FITTED} == set()
+    assert len(CALLS | VERBS | FITTED) >= 60
+
+
+# ------------------------------------------------------------------------------------------------------- anything
+
+NUMBERS = st.one_of(
+    st.floats(width=64), st.floats(0, 1), st.sampled_from([0.0, -0.0, 1.0, NAN, INF, -INF, 3e38, -3e38, 1e300, 1e-45])
+)
+DTYPES = st.sampled_from(
+    [np.bool_, np.uint8, np.int8, np.int64, np.float16, np.float32, np.float64, np.complex64, "U2", "O"]
+)
+ANY = DTYPES.flatmap(
+    lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=9))
+)
+
+
+def like(*shape: int) -> st.SearchStrategy[Any]:
+    """Anything at all, or the right shape with any numbers in it."""
+    return st.one_of(ANY, arrays.arrays(np.float64, shape, elements=NUMBERS))
+
+
+def finite_or_refused(call: Callable[[], Any], *names: str) -> None:
+    refusal, result = None, ()
+    try:
+        result = call()
+    except (ValueError, TypeError) as error:
+        refusal = str(error)
+    assert refusal is None or refusal.startswith(names)
+    assert all(np.all(np.isfinite(part)) for part in (result if isinstance(result, tuple) else (result,)))
+
+
+@given(x=like(3, *SHAPE))
+def test_a_model_takes_images_or_refuses_them(model: VAE, x: Any) -> None:
+    finite_or_refused(lambda: model.encode(x), "x: ")
+    finite_or_refused(lambda: model.elbo(x, k=2), "x: ")
+
+
+@given(z=like(3, 2))
+def test_a_decoder_takes_codes_or_refuses_them(model: VAE, z: Any) -> None:
+    finite_or_refused(lambda: model.decode(z), "z: ")
+
+
+@given(
+    x=like(3, *SHAPE), seed=st.one_of(st.integers(), st.floats(), st.none(), st.lists(st.integers(-1, 9), max_size=3))
+)
+def test_binarize(x: Any, seed: Any) -> None:
+    finite_or_refused(lambda: datasets.binarize(x, seed), "x: ", "seed: ")
+
+
+@given(a=like(3), b=like(3), steps=st.one_of(st.integers(-2, 5), st.floats(), st.text(max_size=2)))
+def test_paths(a: Any, b: Any, steps: Any) -> None:
+    for path in (latent.lerp, latent.slerp):
+        finite_or_refused(lambda path=path: path(a, b, steps), "a: ", "b: ", "a, b: ", "steps: ")
+
+
+@given(z=like(6, 3), y=like(6), k=st.integers(-1, 8))
+def test_codes(z: Any, y: Any, k: int) -> None:
+    finite_or_refused(lambda: latent.active_units(z), "means: ")
+    finite_or_refused(lambda: latent.embed(z), "z: ")
+    finite_or_refused(lambda: latent.knn_purity(z, y, k), "z: ", "y: ", "k: ")
+
+
+@given(calibration=like(30), scores=like(4), alpha=NUMBERS)
+def test_conformal(calibration: Any, scores: Any, alpha: float) -> None:
+    finite_or_refused(lambda: conformal.p_values(calibration, scores), "calibration: ", "scores: ")
+    finite_or_refused(lambda: conformal.conformal_threshold(calibration, alpha).offset, "calibration: ", "alpha: ")
+
+
+@given(rows=like(4, 3))
+def test_a_detector_takes_rows_or_refuses_them(detector: Any, rows: Any) -> None:
+    """scikit-learn's own words, which estimators share, don't begin with the argument's name."""
+    finite_or_refused(lambda: detector.score_samples(rows), "")
+
+
+def test_an_unreadable_file_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"<html>404</html>")
+    with pytest.raises(ValueError, match=r"x\.npz"):
+        datasets.load(tmp_path / "x.npz")
