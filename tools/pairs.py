@@ -15,7 +15,6 @@ import argparse
 import copy
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +50,21 @@ def ran(cells: list[NotebookNode]) -> bool:
     return all(cell.execution_count is not None for cell in cells if tagged(cell))
 
 
-def text_only(cell: NotebookNode) -> Iterator[NotebookNode]:
+def text_only(cell: NotebookNode) -> list[NotebookNode]:
     """The outputs of a tagged cell that are stored: printed text and plain results."""
+    kept: list[NotebookNode] = []
     for output in copy.deepcopy(cell.outputs):
         if output.output_type == "stream" and output.name == "stdout":
-            yield output
+            if kept and kept[-1].output_type == "stream":
+                kept[-1].text += output.text  # where a kernel sends off what was printed so far is chance
+            else:
+                kept.append(output)
         elif output.output_type == "execute_result" and set(output.data) == {"text/plain"}:
             output.execution_count, output.metadata = 1, NotebookNode()
-            yield output
+            kept.append(output)
         else:
             raise OutOfStepError(f"a cell tagged {TAG} may only print or show text (and not glue):\n{cell.source}")
+    return kept
 
 
 def make(chapter: Path, known: list[NotebookNode], bibliography: Bibliography) -> NotebookNode:
@@ -82,7 +86,7 @@ def make(chapter: Path, known: list[NotebookNode], bibliography: Bibliography) -
             continue
         if run is None:
             raise OutOfStepError("its code changed, and no build has run it since: `make book`, then `make pairs`")
-        cell.execution_count, cell.outputs = 1, list(text_only(run[i]))
+        cell.execution_count, cell.outputs = 1, text_only(run[i])
     for cell in notebook.cells:
         cell.pop("id", None)
         if cell.cell_type == "markdown":
