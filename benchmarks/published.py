@@ -204,8 +204,8 @@ def main() -> None:
     for name in options.rows or names:
         if options.again or name not in results:
             results[name] = lossless(data) if name == "lossless" else measure(name, RECIPES[name], data)
-            scratch = RESULTS.with_suffix(".part")
-            scratch.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
+            scratch, in_order = RESULTS.with_suffix(".part"), {n: results[n] for n in names if n in results}
+            scratch.write_text(json.dumps(in_order, indent=1, ensure_ascii=False) + "\n", "utf8")
             scratch.replace(RESULTS)
         print(name, "theirs", results[name]["theirs"], "ours", results[name]["ours"])
 
