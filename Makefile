@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JUPYTER_BOOK := $(BIN)/jupyter-book build . -W -n --keep-going
 ENVIRONMENT := _build/.doctrees/environment.pickle
-BACKENDS := tensorflow jax torch
+BACKENDS := jax tensorflow torch
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
@@ -33,8 +33,7 @@ book: $(VENV)/.book node_modules/.package-lock.json  ## run every chapter and wr
 
 test:  ## lint, unit tests on three back ends, every notebook, the built book
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory -j2 --output-sync=target units
-	@$(MAKE) --no-print-directory cross
+	@$(MAKE) --no-print-directory -j2 --output-sync=target units-jax units-tensorflow cross units-torch  # longest first
 	@$(MAKE) --no-print-directory notebooks
 	@$(MAKE) --no-print-directory strict-book
 	@$(MAKE) --no-print-directory book-tests

@@ -10,19 +10,23 @@ Four scores, all higher for more normal rows, as scikit-learn wants them; chapte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vae_tutorial import VAE, _checks, _shared, conformal, likelihoods
 
 SCORES = ("reconstruction", "reconstruction_probability", "elbo", "iwae")
+Float = NDArray[np.float64] | NDArray[np.float32]
+
 FAR = 1e4  # a value further out counts as this: its square, summed over features, must fit into float32
+CHUNK = 8192  # rows prepared and scored at a time, so that a long table needs little room beside itself
 
 
 class Explanation(NamedTuple):
@@ -114,18 +118,18 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         X = self._rows(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         order = np.random.default_rng(seed).permutation(len(X))
-        held_out = min(round(self.validation_fraction * len(X)), len(X) - 1)
+        size = min(round(self.validation_fraction * len(X)), len(X) - 1)
         if self.validation_fraction:
-            held_out = max(held_out, 1)
-        training = X[order[held_out:]]
-        self._fit_scale(training)
+            size = max(size, 1)
+        held_out, training = order[:size], order[size:]
+        self._fit_scale(X, training)
         self._make = _shared.Make(
             X.shape[1], self.latent_dim, tuple(self.hidden), self.likelihood, self.batch_size, self.learning_rate
         )
         trained = _shared.train(
             self._make,
-            self._scaled(training),
-            self._scaled(X[order[:held_out]]) if held_out else None,
+            self._scaled(X, training),
+            self._scaled(X, held_out) if size else None,
             epochs=self.epochs,
             patience=self.patience,
             draws=self.draws,
@@ -238,11 +242,12 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             _checks.count("hidden", units)
         _checks.number("learning_rate", self.learning_rate, least=1e-12)
 
-    def _rows(self, X: ArrayLike, reset: bool = False) -> NDArray[np.float64]:
+    def _rows(self, X: ArrayLike, reset: bool = False) -> Float:
         """``X`` as rows (n, p), checked by scikit-learn: finite numbers, as many columns as in ``fit``, their names."""
         if getattr(X, "ndim", 2) == 4:  # images
             X = np.reshape(X, (np.shape(X)[0], -1))
-        rows = validate_data(self, X, dtype=np.float64, reset=reset, ensure_min_samples=2 if reset else 1)
+        kinds = [np.float64, np.float32]  # what comes in half the room is not doubled
+        rows = validate_data(self, X, dtype=kinds, reset=reset, ensure_min_samples=2 if reset else 1)
         if likelihoods.get(self.likelihood).bounded and not (rows.min() >= 0 and rows.max() <= 1):
             raise ValueError(
                 f"X: the {self.likelihood} likelihood is for values in [0, 1], got {rows.min():g} to {rows.max():g}. "
@@ -250,23 +255,30 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             )
         return rows
 
-    def _fit_scale(self, X: NDArray[np.float64]) -> None:
+    def _fit_scale(self, X: Float, rows: NDArray[np.int64]) -> None:
         self.location_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
         if self.standardize:
+            scaler = StandardScaler()  # a constant column is left alone
             with np.errstate(over="ignore", invalid="ignore"):
-                self.location_, deviation = X.mean(axis=0), X.std(axis=0)
-            if not np.isfinite(deviation).all():
+                for part in _chunks(len(rows)):
+                    scaler.partial_fit(X[rows[part]].astype(np.float64, copy=False))
+            if not np.isfinite(scaler.var_).all():
                 raise ValueError(f"X: too large to standardise, got values from {X.min():g} to {X.max():g}.")
-            # what rounding leaves of a constant column is no deviation
-            varies = deviation > 10 * np.finfo(np.float64).eps * np.abs(self.location_)
-            self.scale_[varies] = deviation[varies]
+            self.location_, self.scale_ = scaler.mean_, scaler.scale_
 
-    def _scaled(self, X: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _scaled(self, X: Float, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """The rows of ``X``, or those named, in the model's units and order."""
+        rows = np.arange(len(X)) if rows is None else rows
+        scaled = np.empty((len(rows), X.shape[1]), np.float32)
         with np.errstate(over="ignore"):  # what overflows is FAR away
-            return np.clip((X - self.location_) / self.scale_, -FAR, FAR).astype(np.float32)
+            for part in _chunks(len(rows)):
+                np.clip((X[rows[part]] - self.location_) / self.scale_, -FAR, FAR, out=scaled[part])
+        return scaled
 
-    def _score(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        x = self._scaled(X)
+    def _score(self, X: Float) -> NDArray[np.float64]:
+        return np.concatenate([self._score_chunk(self._scaled(X[part])) for part in _chunks(len(X))])
+
+    def _score_chunk(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         if self.criterion == "iwae":
             return _shared.log_likelihood(self._make, self._weights, x, self.draws, self._seed)
         parts = _shared.parts(self._make, self._weights, x, self.draws, self._seed)
@@ -274,3 +286,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             return -parts.error.sum(axis=1)
         distortion = parts.distortion.sum(axis=1)
         return -(distortion + parts.rate.sum(axis=1)) if self.criterion == "elbo" else -distortion
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    for start in range(0, n, CHUNK):
+        yield slice(start, start + CHUNK)

@@ -178,7 +178,8 @@ def embed(z: ArrayLike, method: Literal["pca", "tsne"] = "pca", seed: int = 0, p
     if method == "pca":
         from sklearn.decomposition import PCA
 
-        points = PCA(2, svd_solver="full").fit_transform(z.astype(np.float64))
+        with np.errstate(invalid="ignore"):  # codes that are all one have no shares of variance, nor need we any
+            points = PCA(2, svd_solver="full").fit_transform(z.astype(np.float64))
     elif method == "tsne":
         from sklearn.manifold import TSNE
 

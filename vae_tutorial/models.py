@@ -172,7 +172,7 @@ class Autoencoder(keras.Model):
 
     def encode(self, x: ArrayLike) -> Any:
         """Code of each image: (n, h, w, c) -> (n, d)"""
-        outputs = self.encoder.predict(self._pixels("x", x), batch_size=ROWS, verbose=0)
+        outputs = _in_batches(self.encoder, self._pixels("x", x))
         return keras.tree.map_structure(lambda code: code.astype(np.float32), outputs)  # from half precision
 
     def decode(self, z: ArrayLike) -> Array:
@@ -181,11 +181,11 @@ class Autoencoder(keras.Model):
 
     def reconstruct(self, x: ArrayLike) -> Array:
         """Image decoded from each image's own code, (n, h, w, c) -> (n, h, w, c): nothing is drawn"""
-        return self.predict(x, batch_size=ROWS, verbose=0)
+        return _in_batches(self, self._pixels("x", x))
 
     def _decoded(self, z: ArrayLike) -> Array:
         z = _checks.array("z", z, (self.latent_dim,), "codes")
-        return self.decoder.predict(z, batch_size=ROWS, verbose=0).astype(np.float32)
+        return _in_batches(self.decoder, z).astype(np.float32)
 
     def _pixels(self, name: str, x: Any) -> Array:
         return _checks.pixels(name, x, self.image_shape, self.likelihood.bounded)
@@ -455,8 +455,9 @@ class VAE(Autoencoder):
         q = posterior(self.encoder, x, training)
         shape = (self.samples, ops.shape(q.mean)[0], self.latent_dim)
         eps = keras.random.normal(shape, dtype="float32", seed=self._next_noise(training))
-        log_likelihood, log_ratio = _log_joint_parts(self.decoder, self.likelihood, x, q, eps, training)
-        log_weights = log_likelihood + log_ratio if self.objective == "iwae" else None
+        z = _drawn(q, eps)
+        log_likelihood = _log_likelihood(self.decoder, self.likelihood, x, z, training)
+        log_weights = log_likelihood + _log_ratio(q, z, eps) if self.objective == "iwae" else None
         return Terms(-log_likelihood, bounds.rate_per_dimension(*q), log_weights)
 
     def _next_noise(self, training: bool) -> keras.random.SeedGenerator:
@@ -573,17 +574,25 @@ def posterior(encoder: keras.Model, x: Tensor, training: bool = False) -> Poster
     return Posterior(mean, ops.clip(log_var, -LOG_VAR_LIMIT, LOG_VAR_LIMIT))
 
 
-def _log_joint_parts(
-    decoder: keras.Model, likelihood: Likelihood, x: Tensor, q: Posterior, eps: Tensor, training: bool = False
-) -> tuple[Tensor, Tensor]:
-    """log p(x|z), and log p(z) − log q(z|x), at z = mean + σ·eps: eps (k, n, d) -> (k, n), (k, n)"""
-    k, n, d = ops.shape(eps)
-    z = q.mean + ops.exp(0.5 * q.log_var) * eps
+def _drawn(q: Posterior, eps: Tensor) -> Tensor:
+    """Codes at ``eps`` standard deviations from the mean: (k, n, d) -> (k, n, d)"""
+    return q.mean + ops.exp(0.5 * q.log_var) * eps
+
+
+def _log_likelihood(
+    decoder: keras.Model, likelihood: Likelihood, x: Tensor, z: Tensor, training: bool = False
+) -> Tensor:
+    """log p(x|z) of k codes for each image: images (n, h, w, c), codes (k, n, d) -> (k, n)"""
+    k, n, d = ops.shape(z)
     params = decoder(ops.reshape(z, (-1, d)), training=training)
-    log_likelihood = likelihood.log_prob(x, ops.reshape(params, (k, n, *params.shape[1:])))
+    return likelihood.log_prob(x, ops.reshape(params, (k, n, *params.shape[1:])))
+
+
+def _log_ratio(q: Posterior, z: Tensor, eps: Tensor) -> Tensor:
+    """log p(z) − log q(z|x) of the codes that ``_drawn`` made of ``eps``: (k, n, d), (k, n, d) -> (k, n)"""
     # log q from eps itself: where σ is tiny beside the mean, z − mean has lost it
     log_q = bounds.gaussian_log_prob(eps) - 0.5 * ops.sum(q.log_var, axis=-1)
-    return log_likelihood, bounds.gaussian_log_prob(z) - log_q
+    return bounds.gaussian_log_prob(z) - log_q
 
 
 class _Scorer(keras.Model):
@@ -595,13 +604,28 @@ class _Scorer(keras.Model):
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         x, shifts, uniforms = inputs
-        eps = shifted_normals(uniforms, shifts)
-        log_likelihood, log_ratio = _log_joint_parts(self.decoder, self.likelihood, x, posterior(self.encoder, x), eps)
-        return log_likelihood + log_ratio
+        q, eps = posterior(self.encoder, x), shifted_normals(uniforms, shifts)
+        z = _drawn(q, eps)
+        return _log_likelihood(self.decoder, self.likelihood, x, z) + _log_ratio(q, z, eps)
 
 
 # compiled once a VAE; beside the models, since Keras would save and count what is an attribute of one
 _SCORERS: WeakKeyDictionary[VAE, _Scorer] = WeakKeyDictionary()
+
+
+def _in_batches(model: keras.Model, x: Array) -> Any:
+    """What ``model.predict`` returns, sooner: (n, ...) -> (n, ...)
+
+    Keras's own builds a data pipeline at each call, which takes TensorFlow a tenth of a second, and compiles anew for
+    a last batch of another size. Here all batches have one size, the last one padded.
+    """
+    outputs = []
+    for start in range(0, len(x), ROWS):
+        batch = np.zeros((ROWS, *x.shape[1:]), x.dtype)
+        rows = x[start : start + ROWS]
+        batch[: len(rows)] = rows
+        outputs.append(model.predict_on_batch(batch))
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[: len(x)], *outputs)
 
 
 def _on_any_back_end(config: Any) -> Any:
