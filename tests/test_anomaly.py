@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -251,6 +252,19 @@ def test_images_and_their_rows_score_alike(digits: Array) -> None:
     assert images.explain(digits[:5]).distortion.shape == (5, 8, 8, 1)
     with pytest.raises(ValueError, match=r"X: the bernoulli likelihood is for values in \[0, 1\], got 0 to 16"):
         images.predict(digits * 16)
+
+
+def test_long_tables_need_little_room_beside_themselves(detector: VAEDetector) -> None:
+    """Prepared and scored in chunks, and in the precision they come in: no copy of the whole table in float64."""
+    few = rows(300, 0).astype(np.float32)
+    x = np.tile(few, (200, 1))
+    tracemalloc.start()
+    scores = detector.score_samples(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    chunk = anomaly.CHUNK * x.shape[1] * 8
+    assert peak < scores.nbytes * 3 + 12 * chunk < 12 * x.nbytes  # the parts of a chunk, and what makes them
+    assert_array_equal(scores[:300], detector.score_samples(few))
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
