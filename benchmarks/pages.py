@@ -119,7 +119,7 @@ def line(browser: Any, path: str, drags: int) -> str:
             session.send("Emulation.setCPUThrottlingRate", {"rate": rate})
             waits, works = plane.evaluate(f"(plane, moves) => ({DRAG})([plane, moves])", drags)
             low, high = np.percentile(waits, [50, 95])
-            found += f"   {low:5.1f} ({high:5.1f}), {np.median(works):4.1f}"
+            found += f"   {low:5.1f} ({high:5.1f}), {np.nanmedian(works):4.1f}"
     context.close()
     return found
 
