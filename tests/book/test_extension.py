@@ -204,4 +204,6 @@ def test_a_run_is_only_reused_for_the_same_package_backend_and_data(
     keys.append(execution.run_key(tmp_path))
     (tmp_path / "requirements.lock").write_text("keras==2\n")
     keys.append(execution.run_key(tmp_path))
-    assert len(set(keys)) == 5
+    (tmp_path / "vae_tutorial/stage.js").write_text("draw();\n")  # part of what a page shows
+    keys.append(execution.run_key(tmp_path))
+    assert len(set(keys)) == 6

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
@@ -29,6 +31,16 @@ MATHJAX_PARTS = [
 ]
 FONTS = ["inter", "source-serif-4"]
 FONT_STYLES = ["wght.css", "wght-italic.css"]
+# Fetched before the style sheets ask for them, so that the text does not move when they come. Not from disk: there a
+# browser takes a font that a style sheet asks for, but refuses one that is asked for ahead.
+AHEAD = [f"fonts/{font}/files/{font}-latin-wght-normal.woff2" for font in FONTS]
+ASK_AHEAD = """<script>
+if (location.protocol !== "file:")
+  for (const href of %s) {
+    const link = { rel: "preload", as: "font", type: "font/woff2", crossOrigin: "", href };
+    document.head.append(Object.assign(document.createElement("link"), link));
+  }
+</script>"""
 
 
 def packages(app: Sphinx) -> Path:
@@ -48,6 +60,7 @@ def configure(app: Sphinx, config: Config) -> None:
         LOG.info("no node_modules (run `npm ci`): mathematics will be loaded from the network")
         return
     config.mathjax_path = MATHJAX
+    config.mathjax_options = {"defer": "defer", "priority": 900}  # after the instruments, see `widgets`
 
 
 def provide(app: Sphinx) -> None:
@@ -74,6 +87,14 @@ def provide(app: Sphinx) -> None:
     app.add_js_file("predict.js", priority=200)
 
 
+def ask_for_fonts(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    if all(packages(app).joinpath("@fontsource-variable", font).is_dir() for font in FONTS):
+        addresses = [context["pathto"](f"_static/{file}", resource=True) for file in AHEAD]
+        context["metatags"] = context.get("metatags", "") + ASK_AHEAD % json.dumps(addresses)
+
+
 def without_thebe(app: Sphinx) -> None:
     """Jupyter Book always loads Thebe, which runs cells on a remote server; no page of this book uses it."""
     for listeners in list(app.events.listeners.values()):
@@ -87,3 +108,4 @@ def setup(app: Sphinx) -> None:
     without_thebe(app)
     app.connect("config-inited", configure, priority=100)
     app.connect("builder-inited", provide)
+    app.connect("html-page-context", ask_for_fonts)

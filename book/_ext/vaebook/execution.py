@@ -41,7 +41,8 @@ def run_key(root: Path) -> str:
     settings = [f"{name}={os.environ.get(name)}" for name in DEFAULTS]
     for part in [f"python {sys.version_info[:2]}", *settings]:
         digest.update(part.encode())
-    for file in sorted([*root.glob("vae_tutorial/**/*.py"), root / "requirements.lock"]):
+    package = [file for file in root.glob("vae_tutorial/**/*") if file.suffix in (".py", ".js", ".css")]
+    for file in sorted([*package, root / "requirements.lock"]):
         digest.update(file.relative_to(root).as_posix().encode())
         digest.update(file.read_bytes())
     if folder := os.environ.get(DATA):

@@ -25,8 +25,7 @@ SCRIPT = "widgets.js"
 REQUIRE = "requirejs/require.js"
 MANAGER = "@jupyter-widgets/html-manager/dist/embed-amd.js"
 
-# Labels of ipywidgets call MathJax 2; MathJax 3 has no Hub. Ours hold no mathematics, so that there is nothing to do.
-NO_HUB = "if (window.MathJax) window.MathJax.Hub ??= { Queue() {} };"
+BEFORE_MATHJAX = Path(__file__).with_name("before_mathjax.js")
 
 # The manager waits for every picture of the page; our script is deferred, so that the page is complete without them.
 WAIT = r'"complete"===document\.readyState\?e\.renderWidgets\(\):window\.addEventListener\("load",.*?\}\)\)\}\)\)'
@@ -52,7 +51,8 @@ def bundle(npm: Path) -> str:
     # without a name require.js would look for a file of that name, and then on a CDN
     front = edited(front, r'^define\(\["@jupyter-widgets/base"\]', 'define("anywidget", ["@jupyter-widgets/base"]')
     scope = "window.requirejs = requirejs;\nwindow.require = require;"
-    return f"{NO_HUB}\n(() => {{\n{require}\n{scope}\n(() => {{\n{front}\n}})();\n{manager}\n}})();\n"
+    first = BEFORE_MATHJAX.read_text("utf8")
+    return f"{first}\n(() => {{\n{require}\n{scope}\n(() => {{\n{front}\n}})();\n{manager}\n}})();\n"
 
 
 def edited(script: str, pattern: str, replacement: str, places: int = 1) -> str:

@@ -51,13 +51,16 @@ async function perform({ model, el, signal }, instrument) {
     stage.dataset.milliseconds = (performance.now() - started).toFixed(2);
   };
   const ask = () => (asked ||= requestAnimationFrame(frame));
-  const resized = new ResizeObserver(ask);
+  // a class, not a container query: each layout of the page would try that with the width of the narrowest content too
+  const measure = () => stage.classList.toggle("vae-narrow", stage.clientWidth <= 480);
+  const resized = new ResizeObserver(() => (measure(), ask()));
   resized.observe(stage);
   const themed = new MutationObserver(ask);
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   for (const slider of sliders) slider.on(MOVED, ask);
   nameSliders(sliders, model.get("title"));
+  measure();
   frame();
   stage.dataset.ready = "";
   return () => {
