@@ -270,6 +270,28 @@ def test_the_picture_stays_where_the_script_fails(browser: Any, html: Path) -> N
         context.close()
 
 
+def test_mathematics_does_not_wait_for_a_script_that_fails(browser: Any, html: Path) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/widgets.js*", lambda route: route.abort())
+    page.goto((html / "book/03_elbo.html").as_uri())
+    page.wait_for_selector(".math mjx-container", state="attached", timeout=20_000)
+    assert page.locator(".vae-stage").count() == 0
+    context.close()
+
+
+def test_scripts_leave_the_size_of_the_text(browser: Any, html: Path) -> None:
+    """A theme whose script changes the root's font size would move every line of the page."""
+    places = []
+    for enabled in (False, True):
+        context = browser.new_context(java_script_enabled=enabled, viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.goto((html / "book/about.html").as_uri(), wait_until="load")
+        places.append(page.locator("article h1").bounding_box())
+        context.close()
+    assert places[0] == places[1]
+
+
 def test_only_pages_with_instruments_load_them(pages: dict[str, BeautifulSoup], live: list[str]) -> None:
     for path, soup in pages.items():
         loads = any("widgets.js" in script.get("src", "") for script in soup.find_all("script"))

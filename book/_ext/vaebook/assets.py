@@ -60,7 +60,7 @@ def configure(app: Sphinx, config: Config) -> None:
         LOG.info("no node_modules (run `npm ci`): mathematics will be loaded from the network")
         return
     config.mathjax_path = MATHJAX
-    config.mathjax_options = {"defer": "defer", "priority": 900}  # after the instruments, see `widgets`
+    config.mathjax_options = {"type": "text/mathjax", "defer": "defer"}  # mathematics.js starts it
 
 
 def provide(app: Sphinx) -> None:
@@ -85,6 +85,7 @@ def provide(app: Sphinx) -> None:
                 copy(file, static / "fonts" / font / "files" / file.name)
     app.add_css_file("book.css", priority=900)
     app.add_js_file("predict.js", priority=200)
+    app.add_js_file("mathematics.js", priority=900)
 
 
 def ask_for_fonts(

@@ -25,8 +25,6 @@ SCRIPT = "widgets.js"
 REQUIRE = "requirejs/require.js"
 MANAGER = "@jupyter-widgets/html-manager/dist/embed-amd.js"
 
-BEFORE_MATHJAX = Path(__file__).with_name("before_mathjax.js")
-
 # The manager waits for every picture of the page; our script is deferred, so that the page is complete without them.
 WAIT = r'"complete"===document\.readyState\?e\.renderWidgets\(\):window\.addEventListener\("load",.*?\}\)\)\}\)\)'
 START = "e.renderWidgets()}))"
@@ -51,8 +49,7 @@ def bundle(npm: Path) -> str:
     # without a name require.js would look for a file of that name, and then on a CDN
     front = edited(front, r'^define\(\["@jupyter-widgets/base"\]', 'define("anywidget", ["@jupyter-widgets/base"]')
     scope = "window.requirejs = requirejs;\nwindow.require = require;"
-    first = BEFORE_MATHJAX.read_text("utf8")
-    return f"{first}\n(() => {{\n{require}\n{scope}\n(() => {{\n{front}\n}})();\n{manager}\n}})();\n"
+    return f"(() => {{\n{require}\n{scope}\n(() => {{\n{front}\n}})();\n{manager}\n}})();\n"
 
 
 def edited(script: str, pattern: str, replacement: str, places: int = 1) -> str:
