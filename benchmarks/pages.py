@@ -130,7 +130,7 @@ def load(browser: Any, path: str) -> Any:
     page.add_init_script(SHIFTS)
     page.goto((HTML / path).as_uri())
     while page.locator(".vae-stage[data-ready]").count() < page.locator(".vae-live").count():
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(100)  # each look takes time from the page
     return page
 
 
