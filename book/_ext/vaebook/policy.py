@@ -32,15 +32,22 @@ def hashed(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def policy(page: str) -> str:
-    """The policy of a page: what its own scripts are, and what they may do."""
+def handlers(page: str) -> set[str]:
+    """What the buttons of a page call, as the policy names it."""
+    return {hashed(html.unescape(m["body"])) for m in HANDLER.finditer(page)}
+
+
+def policy(page: str, of_all_pages: set[str]) -> str:
+    """The policy of a page: what its own scripts are, and what they may do.
+
+    It names the handlers of all pages, because the search reads other pages under the policy of its own.
+    """
     inline = [
         m["body"] for m in SCRIPT.finditer(page) if "src=" not in m["attributes"] and "+json" not in m["attributes"]
     ]
-    handlers = [html.unescape(m["body"]) for m in HANDLER.finditer(page)]
     scripts = ["'self'", *sorted({hashed(script) for script in inline})]
-    if handlers:
-        scripts += ["'unsafe-hashes'", *sorted({hashed(handler) for handler in handlers})]
+    if of_all_pages:
+        scripts += ["'unsafe-hashes'", *sorted(of_all_pages)]
     if WIDGETS in page:
         scripts += ["blob:", "'unsafe-eval'"]
     rules = {
@@ -60,14 +67,17 @@ def policy(page: str) -> str:
 def write(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.name != "html":
         return
+    texts = {file: file.read_text("utf8") for file in sorted(Path(app.outdir).rglob("*.html"))}
+    of_all_pages = set[str]().union(*map(handlers, texts.values()))
     open_pages = []
-    for file in sorted(Path(app.outdir).rglob("*.html")):
-        text = file.read_text("utf8")
+    for file, text in texts.items():
         page = WRITTEN.sub("", text)
         if OTHER_HOST.search(page):
             open_pages.append(file.name)
         else:  # the first thing in the head after the encoding: it binds what comes after it
-            page = CHARSET.sub(rf'\g<0>\n<meta http-equiv="{NAME}" content="{policy(page)}">', page, count=1)
+            page = CHARSET.sub(
+                rf'\g<0>\n<meta http-equiv="{NAME}" content="{policy(page, of_all_pages)}">', page, count=1
+            )
         if page != text:
             file.write_text(page, "utf8")
     if open_pages:
