@@ -110,4 +110,5 @@ def _measured(model: VAE, x: NDArray[np.float32], shown: NDArray[np.intp], seed:
     nats = model.evaluate(x, verbose=0, return_dict=True)
     codes = np.asarray(model.encode(x[shown]).mean)[:, :2]
     draws = np.asarray(model.sample(DRAWS**2, seed=seed))
-    return Measured(float(keras.ops.convert_to_numpy(model.beta)), nats["rate"], nats["distortion"], codes, draws)
+    beta = float(f"{float(keras.ops.convert_to_numpy(model.beta)):.6g}")  # 0.1, which float32 has as 0.10000000149
+    return Measured(beta, nats["rate"], nats["distortion"], codes, draws)
