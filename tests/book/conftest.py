@@ -66,21 +66,29 @@ class Reader:
         self.troubles: list[str] = []
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         self.page.on("console", self.note_message)
-        if context.get("java_script_enabled", True):  # without it, Chromium gives up preloaded scripts
-            self.page.on("requestfailed", lambda r: self.troubles.append(f"failed: {r.url}"))
+        self.scripts = context.get("java_script_enabled", True)
+        if self.scripts:  # without them, Chromium gives up those that it had asked for ahead
+            self.page.on("requestfailed", self.note_failure)
         self.page.on("request", self.note_request)
 
     def note_message(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.troubles.append(f"console: {message.text}")
 
+    def note_failure(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left before it had all
+            self.troubles.append(f"failed: {request.url} ({request.failure})")
+
     def note_request(self, request: Any) -> None:
         if not request.url.startswith(("file:", "data:", "blob:")):
             self.troubles.append(f"asks another host: {request.url}")
 
     def open(self, path: str) -> Any:
+        """The page, with its mathematics set where scripts run."""
         self.page.goto((self.html / path).as_uri())
         self.page.wait_for_load_state("networkidle")
+        if self.scripts and self.page.locator(".math").count():
+            self.page.locator(".math mjx-container").first.wait_for(state="attached")
         return self.page
 
 
