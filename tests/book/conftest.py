@@ -66,10 +66,11 @@ class Reader:
         self.troubles: list[str] = []
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         self.page.on("console", self.note_message)
-        self.scripts = context.get("java_script_enabled", True)
-        if self.scripts:  # without them, Chromium gives up those that it had asked for ahead
+        if context.get("java_script_enabled", True):  # else Chromium gives up what it asked for ahead
             self.page.on("requestfailed", self.note_failure)
         self.page.on("request", self.note_request)
+        self.page.route("**/tex-chtml.js*", self.give_mathjax)
+        self.typeset = False
 
     def note_message(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -83,11 +84,19 @@ class Reader:
         if not request.url.startswith(("file:", "data:", "blob:")):
             self.troubles.append(f"asks another host: {request.url}")
 
-    def open(self, path: str) -> Any:
-        """The page, with its mathematics set where scripts run."""
+    def give_mathjax(self, route: Any) -> None:
+        """Setting the mathematics takes most of a page's time; only tests that ask for it wait for it."""
+        if self.typeset:
+            route.continue_()
+        else:
+            route.fulfill(body="", content_type="text/javascript")
+
+    def open(self, path: str, typeset: bool = False) -> Any:
+        """The page as soon as it rests; where `typeset`, with its mathematics, which comes last."""
+        self.typeset = typeset
         self.page.goto((self.html / path).as_uri())
         self.page.wait_for_load_state("networkidle")
-        if self.scripts and self.page.locator(".math").count():
+        if typeset and self.page.locator(".math").count():
             self.page.locator(".math mjx-container").first.wait_for(state="attached")
         return self.page
 
