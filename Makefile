@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 JUPYTER_BOOK := $(BIN)/jupyter-book build . -W -n --keep-going
 ENVIRONMENT := _build/.doctrees/environment.pickle
 BACKENDS := jax tensorflow torch
+UNITS := tests --ignore=tests/book --ignore=tests/cross
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
@@ -17,7 +18,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 say = @printf '\n\033[1m── %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests mutants kills pairs lock clean
+.PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests mutants kills soak \
+	oldest newest pairs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +54,7 @@ units: $(BACKENDS:%=units-%)  ## the package's tests, each back end in its own p
 
 $(BACKENDS:%=units-%): units-%: $(VENV)/.test
 	$(call say,Unit tests on $*)
-	@KERAS_BACKEND=$* $(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/cross -q
+	@KERAS_BACKEND=$* $(BIN)/python -m pytest $(UNITS) -q
 
 cross: $(VENV)/.test  ## tests that compare back ends, or install the wheel
 	$(call say,Tests across back ends)
@@ -79,6 +81,32 @@ mutants: $(VENV)/.test  ## plant faults in a copy of the package: does a test no
 kills: $(VENV)/.test  ## kill training and saving twenty times on each back end, and resume
 	$(call say,Work that is killed)
 	@KILLS=20 $(BIN)/python -m pytest tests/cross/test_interruption.py -q
+
+soak: BACKEND ?= torch
+soak: RUNS ?= 20
+soak: SEED := $(shell date +%s)
+soak: $(VENV)/.test  ## the unit tests twenty times, two at a time, each time in another order (BACKEND=torch, RUNS=20)
+	$(call say,Unit tests on $(BACKEND) in random order)
+	@$(BIN)/python -m pip install -q pytest-random-order
+	@for seed in $$(seq $(SEED) $$(($(SEED) + $(RUNS) - 1))); do \
+		KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest $(UNITS) -q -x -n 2 \
+			--random-order-bucket=global --random-order-seed=$$seed \
+			|| { echo "To repeat it: make soak BACKEND=$(BACKEND) RUNS=1 SEED=$$seed"; exit 1; }; \
+	done
+
+oldest:  ## the unit tests on the lowest versions that pyproject.toml allows (BACKEND=jax)
+newest:  ## the unit tests on the newest versions that there are (BACKEND=jax)
+oldest newest: BACKEND ?= jax
+oldest newest:
+	$(call say,Unit tests on the $@ versions of $(BACKEND) and the rest)
+	@$(PYTHON) -m venv --clear _build/$@
+	@_build/$@/bin/python -m pip install -q uv
+	@_build/$@/bin/uv pip install -q --no-config --python _build/$@ -e '.[$(BACKEND),widgets]' \
+		--resolution $(if $(filter oldest,$@),lowest-direct,highest)
+	@_build/$@/bin/uv pip freeze -q --no-config --python _build/$@ --exclude-editable | tee _build/$@/versions | paste -sd ' '
+	@_build/$@/bin/uv pip install -q --no-config --python _build/$@ -c _build/$@/versions hypothesis pandas pytest
+	@KERAS_BACKEND=$(BACKEND) _build/$@/bin/python -m pytest $(UNITS) -q \
+		$(if $(filter oldest,$@),-W ignore::DeprecationWarning)  # which tells old releases of what came after them
 
 pairs: $(VENV)/.book  ## write the notebooks from the chapters, and refresh the typed numbers
 	@$(BIN)/python tools/pairs.py

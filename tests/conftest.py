@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,3 +178,46 @@ def gradient() -> Callable[[Callable[[Any], Any], Any], Array]:
         return at.grad.numpy()
 
     return of
+
+
+@pytest.fixture(scope="session")
+def full_disk() -> Callable[[], AbstractContextManager[None]]:
+    """``with full_disk(): …``: no file can grow beyond 1000 bytes."""
+    if os.name != "posix":
+        pytest.skip("a limit on the size of files stands for a full disk")
+    import resource
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
+
+
+@pytest.fixture(scope="session")
+def read_only_folder() -> Callable[[], AbstractContextManager[Path]]:
+    """``with read_only_folder() as folder: …``: nobody may write there, nor root, who gives up that right for a while.
+
+    It does not lie in pytest's folders, which only their owner may enter.
+    """
+    if os.name != "posix":
+        pytest.skip("the rights of files are those of POSIX")
+
+    @contextmanager
+    def without_rights() -> Iterator[Path]:
+        user = os.geteuid()
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o555)
+            if user == 0:
+                os.seteuid(65534)  # nobody
+            try:
+                yield Path(folder)
+            finally:
+                os.seteuid(user)
+
+    return without_rights

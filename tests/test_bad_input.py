@@ -6,6 +6,7 @@ kind of image, network and file is tested with the modules; here no public verb 
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -347,6 +348,50 @@ def test_conformal(calibration: Any, scores: Any, alpha: float) -> None:
 def test_a_detector_takes_rows_or_refuses_them(detector: Any, rows: Any) -> None:
     """scikit-learn's own words, which estimators share, don't begin with the argument's name."""
     finite_or_refused(lambda: detector.score_samples(rows), "")
+
+
+# ------------------------------------------------------------------------------------------------ code in files
+
+
+def what_may_run_a_file(source: str) -> list[str]:
+    """Statements of a module by which what a file holds could be run as code."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found += [alias.name for alias in names if alias.name.partition(".")[0] in RUN_WHAT_THEY_READ]
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in RUN_WHAT_THEY_READ:
+                found.append(module)
+            case ast.Call(func=ast.Name(id="eval" | "exec" | "compile" | "__import__" as name)):
+                found.append(name)
+            case ast.Attribute(attr="load" | "read_pickle" | "enable_unsafe_deserialization" as name):
+                found.append(name)  # np.load and torch.load may unpickle
+            case ast.keyword(arg="allow_pickle" | "safe_mode" as name):
+                found.append(name)
+    return found
+
+
+RUN_WHAT_THEY_READ = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import pickle", "import os, joblib.numpy_pickle", "from pickle import loads", "x = np.load(file)",
+        "read_array(file, allow_pickle=True)", "pandas.read_pickle(file)", "torch.load(file)", "eval(text)",
+        "keras.models.load_model(file, safe_mode=False)", "keras.config.enable_unsafe_deserialization()",
+    ],
+)  # fmt: skip
+def test_what_may_run_a_file_is_found(statement: str) -> None:
+    assert len(what_may_run_a_file(f"def f(file):\n    {statement}")) == 1
+
+
+def test_nothing_in_the_package_runs_what_a_file_holds() -> None:
+    """Neither pickles nor text: arrays are read with ``_archives``, models by Keras in its safe mode."""
+    modules = sorted(Path(vae_tutorial.__file__).parent.rglob("*.py"))
+    assert len(modules) > 15
+    found = {module.name: what_may_run_a_file(module.read_text("utf8")) for module in modules}
+    assert {name: statements for name, statements in found.items() if statements} == {}
 
 
 def test_an_unreadable_file_is_no_data(tmp_path: Path) -> None:

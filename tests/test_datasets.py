@@ -11,6 +11,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,28 @@ def test_flipped_bits(tmp_path: Path) -> None:
         load(file)
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_no_changed_byte_gives_other_data(tmp_path: Path, save: Callable[..., None]) -> None:
+    """Each byte in turn, to one other: an error that names the file, or the same data where the byte says nothing."""
+    file = tmp_path / "mine.npz"
+    save(file, **{key: a[:3, :2, :2] if a.ndim == 3 else a[:3] for key, a in small().items()})
+    content, data = bytearray(file.read_bytes()), load(file)
+    refusals = []
+    for place, change in enumerate(np.random.default_rng(0).integers(1, 256, len(content)).tolist()):
+        content[place] ^= change
+        file.write_bytes(content)
+        content[place] ^= change
+        try:
+            other = load(file)
+        except ValueError as error:
+            refusals.append(str(error))
+            continue
+        for key in KEYS:
+            assert_array_equal(getattr(other, key), getattr(data, key))
+    assert all(refusal.startswith(f"{file}: ") for refusal in refusals)
+    assert len(refusals) > 0.5 * len(content)
+
+
 def test_missing_own_file(tmp_path: Path) -> None:
     with pytest.raises(DatasetUnavailable, match=r"there is no file .*absent\.npz"):
         load(tmp_path / "absent.npz")
@@ -315,6 +338,9 @@ def _send(request: http.server.BaseHTTPRequestHandler, body: bytes, length: int 
     request.wfile.flush()
 
 
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def _cached(tmp_path: Path) -> list[Path]:
     return [path for path in (tmp_path / "keras").rglob("*") if path.is_file()]
 
@@ -384,6 +410,7 @@ def _trickle_headers(request: http.server.BaseHTTPRequestHandler) -> None:
         (_trickle, "sends less than 100 kB a second"),
         (_trickle_headers, "does not answer"),
         (lambda request: _send(request, _npz(small())[:5000], length=len(_npz(small()))), "broke off after 5,000 of"),
+        (lambda request: request.wfile.write(CHUNKS + b"ff\r\nPK"), "broke off|IncompleteRead"),
         (lambda request: _send(request, b"<html>Log in to the network</html>"), "not a zip file"),
         (lambda request: _send(request, b"come back later", code=503), "503 Service Unavailable"),
         (lambda request: _send(request, bytes(200_000)), "sends more than 100,000 bytes"),
@@ -392,8 +419,8 @@ def _trickle_headers(request: http.server.BaseHTTPRequestHandler) -> None:
         (lambda request: _send(request, _npz(small(x_test=np.zeros((11, 28, 28), np.uint8)))), "bytes of shape"),
     ],
     ids=[
-        "silent", "stalls", "trickles", "trickles headers", "breaks off", "page", "error", "endless", "other protocol",
-        "other labels", "other shape",
+        "silent", "stalls", "trickles", "trickles headers", "breaks off", "breaks off in a chunk", "page", "error",
+        "endless", "other protocol", "other labels", "other shape",
     ],
 )  # fmt: skip
 def test_bad_download(
@@ -412,6 +439,30 @@ def test_bad_download(
         load("mnist")
     assert time.monotonic() - start < 5  # PATIENCE is 0.4 s here
     assert "set VAE_TUTORIAL_DATA to its folder; or load('digits'), which needs no network" in str(error.value)
+    assert list((tmp_path / "keras" / "datasets").iterdir()) == []
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(
+    tiny: dict[str, Any], server: Callable[[Handler], list[str]], tmp_path: Path
+) -> None:
+    file, whole = tmp_path / "keras" / "datasets" / "mnist.npz", _npz(tiny)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(whole[:5000])
+    server(lambda request: _send(request, whole))
+    assert_array_equal(load("mnist").y_test, tiny["y_test"])
+    assert _cached(tmp_path) == [file]
+    assert file.read_bytes() == whole
+
+
+def test_a_download_that_finds_no_room_leaves_nothing_behind(
+    tiny: dict[str, Any],
+    server: Callable[[Handler], list[str]],
+    tmp_path: Path,
+    full_disk: Callable[[], AbstractContextManager[None]],
+) -> None:
+    server(lambda request: _send(request, _npz(tiny)))
+    with full_disk(), pytest.raises(DatasetUnavailable, match=r"Keras's download: .*too large"):
+        load("mnist")
     assert list((tmp_path / "keras" / "datasets").iterdir()) == []
 
 

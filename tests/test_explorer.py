@@ -140,6 +140,14 @@ def test_a_display_has_a_still_picture_with_words(vae: VAE) -> None:
     assert data["text/plain"].startswith("A small map: ") and "codes of 3 images" in data["text/plain"]
 
 
+def test_a_cell_that_ends_in_an_instrument_shows_it(vae: VAE) -> None:
+    """As IPython looks for what to show: the box's own way in ipywidgets 7, which Colab has, knows no picture."""
+    from IPython.core.formatters import DisplayFormatter
+
+    data, _ = DisplayFormatter().format(LatentExplorer(vae))
+    assert {VIEW, "image/png", "text/plain"} <= set(data)
+
+
 def test_points_are_encoded_thinned_and_it_is_said(vae: VAE) -> None:
     x = np.random.default_rng(0).uniform(size=(1600, *SHAPE)).astype(np.float32)
     explorer = LatentExplorer(vae, x, np.arange(1600) % 3)

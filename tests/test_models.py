@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import sys
+import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -566,7 +570,7 @@ def test_data_sets_of_every_kind_train_alike(small_vae: Any, binary_digits: Any)
 
         tensors = torch.utils.data.TensorDataset(torch.tensor(x))
         kinds["DataLoader"] = lambda: torch.utils.data.DataLoader(tensors, batch_size=batch)
-    else:
+    elif find_spec("tensorflow"):  # whose data sets JAX trains on too
         import tensorflow as tf
 
         kinds["tf.data"] = lambda: tf.data.Dataset.from_tensor_slices(x).batch(batch)
@@ -830,22 +834,69 @@ def test_custom_objects_may_be_given(binary_digits: Any) -> None:
     assert_array_equal(again.encode(binary_digits[:2]).mean, model.encode(binary_digits[:2]).mean)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files stands for a full disk")
-@pytest.mark.parametrize("name", ["vae.keras", "vae.weights.h5"])
-def test_a_save_that_finds_no_room_leaves_the_file_that_was_there(small_vae: Any, tmp_path: Path, name: str) -> None:
-    import resource
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Configurations that would run code if they were followed: a function's own code, a module of somebody else's."""
+    tmp_path.joinpath("somebody_elses.py").write_text("class Layer:\n    from_config = lambda config: None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = {"module": "somebody_elses", "class_name": "Layer", "registered_name": None, "config": {}}
+    with pytest.warns(UserWarning, match="lambda.*unsafe"):
+        return {"lambda": keras.saving.serialize_keras_object(lambda x: x), "module": module}
 
+
+@pytest.mark.parametrize("place", ["encoder", "layer", "likelihood", "optimizer"])
+@pytest.mark.parametrize("kind", ["lambda", "module"])
+def test_a_file_that_holds_code_is_refused(
+    small_vae: Any, code: dict[str, Any], tmp_path: Path, kind: str, place: str
+) -> None:
+    """Keras's safe mode is on by default, and none of the package's own classes switches it off on the way."""
+    model = small_vae()
+    model.compile()
+    model.save(tmp_path / "vae.keras")
+    with zipfile.ZipFile(tmp_path / "vae.keras") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(files["config.json"])
+    layer = config["config"]["encoder"]["config"]["layers"][1]
+    places = {**config["config"], **config["compile_config"], "layer": layer}
+    places[place].update(code[kind])
+    files["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(tmp_path / "vae.keras", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    with pytest.raises((ValueError, TypeError), match="lambda" if kind == "lambda" else "somebody_elses"):
+        keras.models.load_model(tmp_path / "vae.keras")
+    assert "somebody_elses" not in sys.modules
+
+
+def test_a_lambda_layer_in_a_configuration_is_refused_too() -> None:
+    """Without a file, where Keras has entered no safe mode yet."""
+    image = keras.Input((8, 8, 1))
+    h = layers.Flatten()(layers.Lambda(lambda x: 2 * x)(image))
+    config = VAE(keras.Model(image, [layers.Dense(2)(h), layers.Dense(2)(h)]), own_networks()[1]).get_config()
+    with pytest.raises(ValueError, match=r"(?i)lambda.*(arbitrary code|unsafe)"):
+        VAE.from_config(config)
+
+
+@pytest.mark.parametrize("name", ["vae.keras", "vae.weights.h5"])
+def test_a_save_that_finds_no_room_leaves_the_file_that_was_there(
+    small_vae: Any, tmp_path: Path, full_disk: Any, name: str
+) -> None:
     save = (VAE.save, VAE.save_weights)[name.endswith(".h5")]
     save(small_vae(), tmp_path / name)
-    before, (soft, hard) = (tmp_path / name).read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            save(small_vae(beta=2.0), tmp_path / name)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    before, other = (tmp_path / name).read_bytes(), small_vae(beta=2.0)
+    with full_disk(), pytest.raises(OSError, match="too large"):
+        save(other, tmp_path / name)
     assert (tmp_path / name).read_bytes() == before
     assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["vae.keras", "vae.weights.h5"])
+def test_a_folder_without_the_right_to_write_is_named(small_vae: Any, read_only_folder: Any, name: str) -> None:
+    save, model = (VAE.save, VAE.save_weights)[name.endswith(".h5")], small_vae()
+    with read_only_folder() as folder:
+        with pytest.raises(PermissionError, match=str(folder)):
+            save(model, folder / name)
+        assert os.listdir(folder) == []
 
 
 @pytest.mark.parametrize("save", [VAE.save, VAE.save_weights])

@@ -87,6 +87,8 @@ class Instrument(ipywidgets.VBox):
         """What the still picture shows, in words."""
         raise NotImplementedError
 
+    _ipython_display_ = None  # a box's own way in ipywidgets 7, which Colab has: it would show no picture
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         # Colab needs the metadata of an anywidget; a box alone has none
         data, metadata = self.stage._repr_mimebundle_()  # type: ignore[misc]  # None without a view
