@@ -25,6 +25,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from record import write
 from scipy import linalg, stats
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
@@ -289,9 +290,7 @@ def measure(names: list[str]) -> None:
                 setting = Setting(data, likelihood, seed, judge)
                 results.setdefault(key, {}).update({claim.__name__: round(claim(setting), 5) for claim in missing})
                 results[key]["measured"] = _circumstances()
-                unfinished = RESULTS.with_suffix(".part")
-                unfinished.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-                os.replace(unfinished, RESULTS)
+                write(RESULTS, {key: dict(sorted(results[key].items())) for key in sorted(results)})
                 print(f"{key}: {time.perf_counter() - start:.0f} s", flush=True)
 
 

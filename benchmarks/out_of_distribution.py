@@ -27,6 +27,7 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
+from record import write
 from sklearn.metrics import roc_auc_score
 
 from vae_tutorial import VAE, bounds, datasets, likelihoods, networks
@@ -153,9 +154,7 @@ def measure(results: dict[str, Any]) -> Iterator[str]:
 def main() -> None:
     results = json.loads(RESULTS.read_text("utf8")) if RESULTS.exists() else {}
     for key in measure(results):
-        unfinished = RESULTS.with_suffix(".part")
-        unfinished.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
-        os.replace(unfinished, RESULTS)
+        write(RESULTS, results)
         print(key, results[key]["seconds"], "s;", results[key]["auroc"], flush=True)
 
 

@@ -1,14 +1,16 @@
 """How fast the package trains, beside the fastest loop that we can write by hand on the same back end.
 
     python benchmarks/training_speed.py                          # the back ends that are installed, nine repetitions
-    python benchmarks/training_speed.py --backends jax --repetitions 15
+    python benchmarks/training_speed.py --backends jax --networks conv --repetitions 15
 
-The model is the 784-400-20 VAE with a Bernoulli likelihood, batches of 128 out of 60,000 images (MNIST where it is to
-be had, else random pixels: the work is the same). In one process a back end, the two take turns, an epoch each; the
-ratio of each turn is free of what else the machine does over minutes. Printed are the median seconds per epoch and
-the median ratio, with an interval that covers the true median with at least 95 %, from order statistics alone.
-Beside them, where they are to be had: pythae's trainer (PyTorch), and the loop of the article that this book began
-with, which takes one image a step (TensorFlow; timed over a few hundred images and scaled to an epoch).
+Two VAEs with a Bernoulli likelihood, batches of 128: ``mlp``, 784-400-20, over 60,000 images, and ``conv``, the
+package's convolutional pair, over 1280 (MNIST where it is to be had, else random pixels: the work is the same). In
+one process a back end, the two contestants take turns, an epoch each; the ratio of each turn is free of what else the
+machine does over minutes. Printed are the median seconds per epoch and the median ratio, with an interval that covers
+the true median with at least 95 %, from order statistics alone; and the peak memory of a process that runs one
+contestant only. Beside them, where they are to be had: pythae's trainer (PyTorch), and the loop of the article that
+this book began with, which takes one image a step (TensorFlow; timed over a few hundred images and scaled to an
+epoch). Results go to ``results/training_speed.json``, which the book shows.
 """
 
 from __future__ import annotations
@@ -19,75 +21,101 @@ import json
 import math
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-IMAGES, BATCH = 60_000, 128
+IMAGES, BATCH = {"mlp": 60_000, "conv": 1280}, 128
+RESULTS = Path(__file__).parent / "results" / "training_speed.json"
 BACKENDS = ("jax", "tensorflow", "torch")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(filter(installed, BACKENDS)))
+    parser.add_argument("--networks", nargs="+", choices=IMAGES, default=list(IMAGES))
     parser.add_argument("--repetitions", type=int, default=9, help="at least 7")
-    parser.add_argument("--measure", choices=BACKENDS, help=argparse.SUPPRESS)  # the child process
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)  # a process of ours: network, contestants
     options = parser.parse_args()
-    if options.repetitions < 7:
+    if options.repetitions < 7 and not options.measure:
         parser.error("--repetitions: at least 7, or the interval would say nothing")
     if options.measure:
-        print(json.dumps(measure(options.measure, options.repetitions)))
+        network, contestants = options.measure
+        print(json.dumps(measure(options.backends[0], network, contestants.split(), options.repetitions)))
         return
     print(f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}")
-    print(f"784-400-20, batch {BATCH}, {IMAGES:,} images; seconds per epoch, medians of {options.repetitions}\n")
-    print(f"{'back end':26}{'by hand':>9}{'package':>9}   ratio (95 %)")
-    for backend in options.backends:
-        report(backend, run_child(backend, options.repetitions))
+    print(f"seconds per epoch, medians of {options.repetitions}; batch {BATCH}\n")
+    print(f"{'network, back end':32}{'by hand':>9}{'package':>9}   ratio (95 %)         peak MB, by hand and package")
+    for network in options.networks:
+        for backend in options.backends:
+            report(network, backend, options.repetitions)
 
 
-def run_child(backend: str, repetitions: int) -> dict[str, Any]:
+def report(network: str, backend: str, repetitions: int) -> None:
+    """Measure, print, and put on record."""
+    from record import write
+
+    others = {"torch": ["pythae"] * installed("pythae"), "tensorflow": ["article"]}.get(backend, [])
+    found = run_child(backend, network, ["hand", "package", *others * (network == "mlp")], repetitions)
+    found["peak_mb"] = {who: run_child(backend, network, [who], 1)["peak_mb"] for who in ("hand", "package")}
+    hand, package = np.array(found["seconds"]["hand"]), np.array(found["seconds"]["package"])
+    found["ratio"] = [round(value, 3) for value in median_interval(package / hand)]
+    low, middle, high = found["ratio"]
+    label = f"{network}, {backend} {version(backend)}"
+    memory = " ".join(str(mb) for mb in found["peak_mb"].values())
+    print(
+        f"{label:32}{np.median(hand):9.2f}{np.median(package):9.2f}   {middle:.2f} ({low:.2f} to {high:.2f})   {memory}"
+    )
+    for name in others * (network == "mlp"):
+        middle = np.median(found["seconds"][name])
+        print(f"  {name:30}{middle:18.2f}   {middle / np.median(package):.1f} × the package")
+    results = json.loads(RESULTS.read_text("utf8")) if RESULTS.exists() else {}
+    results[f"{network}/{backend}"] = found
+    write(RESULTS, {f"{n}/{b}": results[f"{n}/{b}"] for n in IMAGES for b in BACKENDS if f"{n}/{b}" in results})
+
+
+def run_child(backend: str, network: str, contestants: list[str], repetitions: int) -> dict[str, Any]:
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, __file__, "--measure", backend, "--repetitions", str(repetitions)]
+    command = [sys.executable, __file__, "--measure", network, " ".join(contestants)]
+    command += ["--backends", backend, "--repetitions", str(repetitions)]
     child = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(child.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
+    return found
 
 
-def report(backend: str, seconds: dict[str, Any]) -> None:
-    hand, package = np.array(seconds["hand"]), np.array(seconds["package"])
-    low, middle, high = median_interval(package / hand)
-    label = f"{backend} {version(backend)}, Keras {version('keras')}"
-    print(f"{label:26}{np.median(hand):9.2f}{np.median(package):9.2f}   {middle:.2f} ({low:.2f} to {high:.2f})")
-    for name, values in seconds["others"].items():
-        print(f"  {name:24}{np.median(values):18.2f}   {np.median(values) / np.median(package):.1f} × the package")
-
-
-def measure(backend: str, repetitions: int) -> dict[str, Any]:
+def measure(backend: str, network: str, contestants: list[str], repetitions: int) -> dict[str, Any]:
     """Seconds per epoch of each contestant on one back end, taking turns; the first turn compiles and is left out."""
     import hand_written
+    from record import circumstances
 
-    x = images()
-    hand = getattr(hand_written, backend)(x.reshape(-1, 784), BATCH)
-    turns: dict[str, Callable[[], float]] = {"hand": lambda: timed(hand), "package": package_epoch(x)}
-    if backend == "torch" and installed("pythae"):
-        turns["pythae"] = pythae_epoch(x)
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    x = images()[: IMAGES[network]]
+    prepare: dict[str, Callable[[], Callable[[], float]]] = {
+        "hand": lambda: partial(timed, getattr(hand_written, backend)(x.reshape(-1, 784), BATCH, network)),
+        "package": lambda: package_epoch(x, network),
+        "pythae": lambda: pythae_epoch(x),
+    }
+    turns = {name: prepare[name]() for name in contestants if name != "article"}
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(repetitions + 1):
         for name, run in turns.items():
             value = run()
             if turn:
-                seconds[name].append(value)
-        print(backend, {n: f"{s[-1]:.2f}" for n, s in seconds.items() if s}, file=sys.stderr, flush=True)
-    others = {f"pythae {version('pythae')}": seconds["pythae"]} if "pythae" in turns else {}
-    if backend == "tensorflow":
-        others["the article's loop"] = [article_epoch(x)]
-    return {"hand": seconds["hand"], "package": seconds["package"], "others": others}
+                seconds[name].append(round(value, 4))
+        print(network, backend, {n: s[-1] for n, s in seconds.items() if s}, file=sys.stderr, flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if "article" in contestants:
+        seconds["article"] = [round(article_epoch(x))]
+    parts = {"step_ms": torch_step(x[:BATCH], network)} if backend == "torch" and len(contestants) > 1 else {}
+    return {"seconds": seconds, "peak_mb": round(peak), "images": len(x), **parts, **circumstances()}
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -96,11 +124,16 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def package_epoch(x: np.ndarray) -> Callable[[], float]:
+def build(network: str) -> Any:
+    from vae_tutorial import VAE, networks
+
+    encoder, decoder = (getattr(networks, f"{network}_{part}") for part in ("encoder", "decoder"))
+    return VAE(encoder((28, 28, 1), 20), decoder(20, (28, 28, 1)))
+
+
+def package_epoch(x: np.ndarray, network: str) -> Callable[[], float]:
     """An epoch of ``VAE.fit`` with the defaults of ``compile()``, without what fit does once before the first epoch."""
     import keras
-
-    from vae_tutorial import VAE, networks
 
     class Clock(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -109,7 +142,7 @@ def package_epoch(x: np.ndarray) -> Callable[[], float]:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.seconds = time.perf_counter() - self.start
 
-    vae = VAE(networks.mlp_encoder((28, 28, 1), 20), networks.mlp_decoder(20, (28, 28, 1)))
+    vae = build(network)
     vae.compile()
     clock = Clock()
 
@@ -118,6 +151,29 @@ def package_epoch(x: np.ndarray) -> Callable[[], float]:
         return clock.seconds
 
     return run
+
+
+def torch_step(x: np.ndarray, network: str, steps: int = 200) -> dict[str, float]:
+    """Where the package's step goes on PyTorch, which compiles nothing: median milliseconds of its three parts."""
+    import keras
+
+    vae = build(network)
+    vae.compile()
+    vae.fit(x, batch_size=BATCH, verbose=0)  # makes the optimizer's moments
+    images, weights = keras.ops.convert_to_tensor(x), vae.trainable_weights
+    moments = []
+    for _ in range(steps):
+        vae.zero_grad()
+        clock = [time.perf_counter()]
+        loss = vae.compute_loss(x=images, y_pred=vae(images, training=True), training=True)
+        clock.append(time.perf_counter())
+        loss.backward()
+        clock.append(time.perf_counter())
+        vae.optimizer.apply([w.value.grad for w in weights], weights)
+        clock.append(time.perf_counter())
+        moments.append(np.diff(clock))
+    forward, backward, adam = 1e3 * np.median(moments, axis=0)
+    return {"forward": round(forward, 2), "backward": round(backward, 2), "adam": round(adam, 2)}
 
 
 def pythae_epoch(x: np.ndarray) -> Callable[[], float]:
@@ -204,7 +260,7 @@ def images() -> np.ndarray:
     try:
         return datasets.load("mnist").x_train
     except datasets.DatasetUnavailable:
-        return np.random.default_rng(0).random((IMAGES, 28, 28, 1), dtype=np.float32)
+        return np.random.default_rng(0).random((60_000, 28, 28, 1), dtype=np.float32)
 
 
 def median_interval(values: np.ndarray, coverage: float = 0.95) -> tuple[float, float, float]:
