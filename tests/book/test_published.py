@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from bs4 import BeautifulSoup
+from numpy.testing import assert_array_equal
 
 from vaebook import published
 
 ROOT = Path(__file__).parents[2]
+RESULTS: dict[str, dict[str, Any]] = json.loads((ROOT / published.RESULTS).read_text("utf8"))
 
 ROW: dict[str, Any] = {
     "title": "A VAE",
     "source": "a paper",
-    "theirs": {"−log p(x)": 90.0},
-    "ours": {"−ELBO": [95.5, 0.25], "−log p(x)": [89.5, 0.25]},
+    "theirs": {"−log p(x)": "90.0"},
+    "ours": {"−ELBO": [95.5, 0.25], "−log p(x)": [89.54, 0.25]},
     "differs": "the batch size",
     "unit": "nats",
+    "checked": True,
     "seconds": 61,
     "date": "2026-11-22",
     "hardware": "2 cores",
@@ -26,24 +33,111 @@ ROW: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def benchmark() -> Any:
+    """The module of ``benchmarks/published.py``."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import published as module
+    finally:
+        sys.path.pop(0)
+    return module
+
+
 def test_a_figure_has_its_difference_and_one_that_is_not_given_says_so() -> None:
     assert published.figures({"a": ROW}) == [
         ("A VAE", "−ELBO, nats", "not given", "95.50 ± 0.25", ""),
-        ("A VAE", "−log p(x), nats", "90.00", "89.50 ± 0.25", "−0.50"),
+        ("A VAE", "−log p(x), nats", "90.0", "89.54 ± 0.25", "−0.5"),
     ]
     assert published.circumstances({"a": ROW})[0][3:] == ("61 s", "2026-11-22, 2 cores, keras 3.15")
 
 
-def test_bits_have_three_digits_and_no_error() -> None:
-    row = {**ROW, "unit": "bits per pixel", "theirs": {"gzip": 0.328}, "ours": {"gzip": [0.33, 0.0]}}
-    assert published.figures({"a": row}) == [("A VAE", "gzip, bits per pixel", "0.328", "0.330", "+0.002")]
+def test_bits_have_four_digits_and_a_file_no_error() -> None:
+    row = {**ROW, "unit": "bits per pixel", "theirs": {"gzip": "0.328"}, "ours": {"gzip": [0.33, 0.0]}}
+    assert published.figures({"a": row}) == [("A VAE", "gzip, bits per pixel", "0.328", "0.3300", "+0.002")]
+
+
+def test_a_figure_that_nobody_checked_and_a_row_that_is_not_finished_say_so() -> None:
+    row = {**ROW, "ours": {"−log p(x)": [89.96, 0.0]}, "checked": False, "partial": "epoch 4 of 9"}
+    expected = ("A VAE (partial: epoch 4 of 9)", "−log p(x), nats", "90.0, not checked", "89.96", "+0.0")
+    assert published.figures({"a": row}) == [expected]
+
+
+def test_a_row_from_another_benchmark_keeps_its_own_circumstances() -> None:
+    row = {k: v for k, v in ROW.items() if k not in ("seconds", "date", "hardware", "versions")}
+    assert published.circumstances({"a": {**row, "measured": "long ago"}})[0][3:] == ("", "long ago")
 
 
 def test_every_result_stands_on_the_page(pages: dict[str, BeautifulSoup]) -> None:
-    results = json.loads((ROOT / published.RESULTS).read_text("utf8"))
     shown = pages["book/published.html"].select("article table")[0].get_text(" ", strip=True).replace("’", "'")
-    assert results
-    for row in results.values():
-        assert row["title"] in shown
-        assert len(row["commit"]) >= 7 and row["date"] >= "2026"
-        assert set(row["theirs"]) <= set(row["ours"])
+    assert RESULTS
+    for row in RESULTS.values():
+        assert published.titled(row) in shown
+
+
+def test_every_result_says_what_it_must() -> None:
+    for name, row in RESULTS.items():
+        assert set(row["theirs"]) <= set(row["ours"]), name
+        assert "measured" in row or (len(row["commit"]) >= 7 and row["date"] >= "2026"), name
+
+
+def test_the_recipes_and_the_results_say_the_same(benchmark: Any) -> None:
+    assert list(RESULTS) == [n for n in (*benchmark.RECIPES, *benchmark.OTHERS) if n in RESULTS]
+    for name, recipe in benchmark.RECIPES.items():
+        if name in RESULTS:
+            for key in ("title", "source", "theirs", "differs", "unit", "checked"):
+                assert RESULTS[name][key] == getattr(recipe, key), (name, key)
+
+
+def test_rows_of_other_benchmarks_are_in_step_with_them(benchmark: Any) -> None:
+    for name in ("ones", "adbench"):
+        assert RESULTS[name] == benchmark.OTHERS[name]()
+
+
+def test_a_checkpoint_stands_for_a_row_that_goes_on(benchmark: Any) -> None:
+    kept = {p.name.removesuffix(".weights.h5") for p in benchmark.CHECKPOINTS.glob("iwae-*.weights.h5")}
+    assert kept == {name for name, row in RESULTS.items() if "partial" in row}
+    assert sum(benchmark.checkpoint(name).stat().st_size for name in kept) <= 6e6
+
+
+def test_learning_rates_fall_where_the_sources_say(benchmark: Any) -> None:
+    recipe = benchmark.RECIPES["iwae-1"]
+    assert recipe.epochs == 3280
+    rates = [benchmark.rate_at(recipe, epoch, 1.0) for epoch in range(recipe.epochs)]
+    assert rates[:4] == [1e-3, 7.2e-4, 7.2e-4, 7.2e-4] and rates[-2187:] == [1e-4] * 2187
+    assert benchmark.rate_at(benchmark.RECIPES["pythae"], 199, 1e-4) == 1e-4
+
+
+def test_pixels_are_drawn_anew_by_seed_and_step(benchmark: Any) -> None:
+    class Model:
+        seed, step = 3, 0
+
+    grey = np.full((100, 28, 28, 1), 0.2, np.float32)  # level 51 of 255
+    drawn = benchmark.Redrawn(grey, 30, Model)
+    first = np.concatenate([drawn[i][0] for i in range(len(drawn))])
+    assert first.shape == grey.shape and set(np.unique(first)) == {0.0, 1.0}
+    assert abs(first.mean() - 0.2) < 4 * np.sqrt(0.2 * 0.8 / first.size)
+    drawn.on_epoch_begin()
+    assert_array_equal(drawn[0][0], first[:30])  # no step was made
+    Model.step = 4
+    drawn.on_epoch_begin()
+    assert 0.3 < (drawn[0][0] != first[:30]).mean() < 0.34  # 2 × 0.2 × 0.8, four errors of 23,520 pixels
+
+
+@pytest.mark.parametrize("name", ["bits-back", "pythae"])
+def test_training_that_stops_and_goes_on_is_training_that_never_stopped(
+    benchmark: Any, name: str, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).random((60, 28, 28, 1), np.float32)
+    images = benchmark.Images(x, x, x)
+    recipe = replace(benchmark.RECIPES[name], epochs=3, batch_size=20, rates={0: 1e-3, 2: 1e-4})
+
+    def trained(file: str, minutes: float) -> tuple[int, list[Any]]:
+        vae = recipe.model()
+        epoch, _ = benchmark.train(recipe, images, vae, tmp_path / file, minutes)
+        return epoch, vae.get_weights()
+
+    assert [trained("parts.weights.h5", 1e-9)[0] for _ in range(2)] == [1, 2]  # one epoch a sitting
+    assert trained("parts.weights.h5", 0.0)[0] == 2
+    for a, b in zip(trained("parts.weights.h5", 1e-9)[1], trained("whole.weights.h5", np.inf)[1], strict=True):
+        assert_array_equal(a, b)

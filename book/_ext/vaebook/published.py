@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 from .times import Cell, shown_time, table
 
 RESULTS = Path("benchmarks/results/published.json")
+DIGITS = {"nats": 2, "bits per pixel": 4, "AUROC": 3, "AUROC, %": 2}  # of our figures, after the point
 
 
 class PublishedFigures(SphinxDirective):
@@ -27,33 +28,47 @@ class PublishedFigures(SphinxDirective):
 
 
 def figures(results: dict[str, Any]) -> list[tuple[Cell, ...]]:
-    """One line for each figure; the ± is one standard error over the test images."""
+    """One line for each figure; the ± is one standard error."""
     rows: list[tuple[Cell, ...]] = []
     for row in results.values():
-        digits = 2 if row["unit"] == "nats" else 3
+        digits = DIGITS[row["unit"]]
         for what, (ours, error) in row["ours"].items():
             theirs = row["theirs"].get(what)
-            spread = f" ± {error:.{digits}f}" if error else ""
             rows.append(
                 (
-                    row["title"],
+                    titled(row),
                     f"{what}, {row['unit']}",
-                    "not given" if theirs is None else f"{theirs:.{digits}f}",
-                    f"{ours:.{digits}f}{spread}",
-                    "" if theirs is None else f"{ours - theirs:+.{digits}f}".replace("-", "−"),
+                    "not given" if theirs is None else theirs if row["checked"] else f"{theirs}, not checked",
+                    f"{ours:.{digits}f}" + (f" ± {error:.{digits}f}" if error else ""),
+                    "" if theirs is None else difference(ours, theirs),
                 )
             )
     return rows
 
 
+def titled(row: dict[str, Any]) -> str:
+    return f"{row['title']} (partial: {row['partial']})" if "partial" in row else str(row["title"])
+
+
+def difference(ours: float, theirs: str) -> str:
+    """With the digits that theirs has.
+
+    >>> difference(0.188, "0.19"), difference(102.9, "104")
+    ('+0.00', '−1')
+    """
+    digits = len(theirs.partition(".")[2])
+    return f"{ours - float(theirs):+z.{digits}f}".replace("-", "−")
+
+
 def circumstances(results: dict[str, Any]) -> list[tuple[Cell, ...]]:
     return [
         (
-            row["title"],
+            titled(row),
             row["source"],
             row["differs"],
             shown_time(row["seconds"]) if "seconds" in row else "",
-            f"{row['date']}, {row['hardware']}, " + ", ".join(f"{n} {v}" for n, v in row["versions"].items()),
+            row.get("measured")
+            or f"{row['date']}, {row['hardware']}, " + ", ".join(f"{n} {v}" for n, v in row["versions"].items()),
         )
         for row in results.values()
     ]
