@@ -70,8 +70,8 @@ MUTANTS = [
     Mutant("sample weights ignored", "models.py", "self.nats.update_state(self._measured(terms), weights)",
            "self.nats.update_state(self._measured(terms), ops.ones_like(weights))"),
     Mutant(
-        "pixels averaged, not summed", "likelihoods.py", "return ops.sum(ops.reshape(terms, (*draws, -1)), axis=-1)",
-        "return ops.mean(ops.reshape(terms, (*draws, -1)), axis=-1)", "test_likelihoods.py",
+        "pixels averaged, not summed", "likelihoods.py", "return ops.sum(self._log_prob(x, *parts), axis=-1)",
+        "return ops.mean(self._log_prob(x, *parts), axis=-1)", "test_likelihoods.py",
     ),
     Mutant(
         "the Gaussian's constant dropped", "likelihoods.py", "-0.5 * (LOG_2PI + log_var +", "-0.5 * (log_var +",
