@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
 
@@ -97,6 +98,14 @@ def test_no_directive_or_role_is_left_in_a_notebook(root: Path) -> None:
             if cell.cell_type == "markdown":
                 text = re.sub(r"<!--.*?-->", "", cell.source, flags=re.S)
                 assert left.findall(text) == [], name
+
+
+def test_jupyter_with_jupytext_opens_the_notebook_that_is_stored(root: Path) -> None:
+    """As on Binder: if the two files were a pair of jupytext's, its text would be that of the chapter, raw."""
+    manager = jupytext.TextFileContentsManager(root_dir=str(root))
+    for name, notebook in notebooks(root):
+        opened = manager.get(f"book/{name}")["content"]
+        assert [cell.source for cell in opened.cells] == [cell.source for cell in notebook.cells], name
 
 
 def test_notebooks_store_only_text_of_the_cells_that_nbval_compares(root: Path) -> None:
