@@ -168,7 +168,8 @@ RECIPES = {
         title="pythae's reproduction, 784-400-40, 500 epochs",
         source="github.com/clementchadebec/benchmark_VAE, examples/scripts/reproducibility",
         theirs={"−log p(x)": "89.78"},
-        differs="batches of 100: theirs are not in the files that we found; first weights are PyTorch's there",
+        differs="batches of 100: theirs are not in the files that we found; first weights are PyTorch's there; "
+        "why ours is higher is not known",
         images=larochelle,
         model=partial(dense, (400,), 40),
         optimizer=partial(Adam, 1e-4),
