@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -159,10 +160,15 @@ def test_exact_posterior_gives_log_p_in_double_precision(ppca: Any) -> None:
     assert_allclose(upper, ppca.log_p, rtol=0, atol=1e-6)
 
 
-def _double_precision() -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _double_precision() -> Iterator[None]:
     import jax
 
-    return jax.enable_x64(True)
+    jax.config.update("jax_enable_x64", True)  # jax.enable_x64 came after the lowest version that is supported
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", False)
 
 
 def test_log_p_of_the_training_set_in_closed_form(ppca: Any) -> None:

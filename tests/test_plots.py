@@ -304,7 +304,7 @@ def test_curves_show_the_mean_of_runs_in_their_range() -> None:
     assert_array_equal(ax.lines[0].get_ydata(), [5, 6, np.nan])
     assert_array_equal(ax.lines[1].get_ydata(), [2, 2, 6])
     (band,) = ax.collections
-    assert band.get_datalim(ax.transData).extents.tolist() == [1, 1, 4, 9]
+    assert band.get_paths()[0].get_extents().extents.tolist() == [1, 1, 4, 9]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "2", "4"]
 
 
