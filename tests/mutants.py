@@ -44,7 +44,8 @@ MUTANTS = [
         "ops.log(ops.sum(ops.exp(log_w), axis=axis))", "test_bounds.py",
     ),
     Mutant(
-        "wrong axis", "bounds.py", "return ops.mean(log_w, axis=0)", "return ops.mean(log_w, axis=-1)",
+        "wrong axis", "bounds.py", "return ops.mean(_floating(log_w), axis=0)",
+        "return ops.mean(_floating(log_w), axis=-1)",
         "test_bounds.py",
     ),
     Mutant("β ignored", "models.py", "distortion + self.beta * ops.sum", "distortion + ops.sum"),

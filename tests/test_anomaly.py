@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -21,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from vae_tutorial import VAEDetector, anomaly, bounds, conformal
+from vae_tutorial import VAEDetector, _shared, anomaly, bounds, conformal
 
 Array = np.ndarray[Any, Any]
 
@@ -106,6 +107,35 @@ def test_two_fits_are_equal_and_other_seeds_are_not(detector: VAEDetector) -> No
     again = clone(detector).fit(rows(300, 0))
     assert_array_equal(again.score_samples(x), detector.score_samples(x))
     assert not np.array_equal(other.score_samples(x), detector.score_samples(x))
+
+
+def test_a_fit_that_is_broken_off_spoils_no_other(detector: VAEDetector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C within a step: JAX has given the model's buffers away by then."""
+    x, batch, calls = rows(300, 0), _shared.WholeBatches.__getitem__, []
+
+    def interrupted(self: Any, i: int) -> Any:
+        calls.append(i)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return batch(self, i)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_shared.WholeBatches, "__getitem__", interrupted)
+        with pytest.raises((KeyboardInterrupt, Exception), match=r"KeyboardInterrupt|^$"):  # TensorFlow wraps it
+            VAEDetector(**SMALL).fit(x)
+    assert_array_equal(VAEDetector(**SMALL).fit(x).score_samples(x), detector.score_samples(x))
+
+
+def test_scores_do_not_depend_on_the_precision_of_other_fits() -> None:
+    x, make = rows(60, 0), {"epochs": 2, "hidden": (5,), "random_state": 0}
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        first = VAEDetector(**make).fit(x).score_samples(x)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    _shared._compiled.cache_clear()
+    assert_array_equal(VAEDetector(**make).fit(x).score_samples(x), first)
 
 
 def test_explanation_sums_to_the_score(scored: VAEDetector) -> None:

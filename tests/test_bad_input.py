@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +60,10 @@ def at(x: Any, value: float) -> Any:
     x = np.array(x, float)
     x.flat[len(x.flat) // 2] = value
     return x
+
+
+def by_name(encoder: Any) -> Any:
+    return keras.Model(encoder.input, dict(zip(("log_var", "mean"), encoder.output, strict=True)))
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +145,8 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("Autoencoder", "two outputs"): (lambda: Autoencoder(encoder(), decoder()), "encoder: "),
     ("Autoencoder", "not a model"): (lambda: Autoencoder(np.mean, decoder()), "encoder: "),
     ("VAE", "one output"): (lambda: VAE(encoder(variational=False), decoder()), "encoder: "),
+    ("VAE", "outputs by name"): (lambda: VAE(by_name(encoder()), decoder()), "encoder: .*dict of log_var, mean"),
+    ("VAE", "a loss"): (lambda: VAE(encoder(), decoder()).compile("adam", "mse"), "positional"),
     ("VAE", "unequal codes"): (lambda: VAE(encoder(latent_dim=3), decoder()), "decoder: "),
     ("VAE", "unequal images"): (lambda: VAE(encoder(), decoder(image_shape=(4, 4, 1))), "decoder: "),
     ("VAE", "a decoder without its variance"): (lambda: VAE(encoder(), decoder(), "gaussian"), "decoder: "),

@@ -38,6 +38,13 @@ def test_log_density_is_that_of_a_diagonal_gaussian() -> None:
     assert_allclose(numbers(bounds.gaussian_log_prob(z, mean, log_var)), exact, rtol=1e-5)  # float32
 
 
+def test_whole_numbers_truncate_nothing() -> None:
+    exact = stats.norm.logpdf([0, 1], 0.5, math.exp(0.15)).sum()
+    assert_allclose(numbers(bounds.gaussian_log_prob([[0, 1]], 0.5, 0.3)), [exact], rtol=1e-6)
+    assert_allclose(numbers(bounds.rate_per_dimension([[1]], [[0]])), [[0.5]], rtol=1e-6)
+    assert_allclose(numbers(bounds.elbo([[0], [1]])), [0.5], rtol=1e-6)
+
+
 def test_log_density_of_the_prior_is_the_default() -> None:
     z = np.float32([[0.0, 0.0], [3.0, -4.0]])
     assert_allclose(

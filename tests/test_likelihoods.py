@@ -288,3 +288,25 @@ def test_saved_and_loaded(likelihood: Likelihood) -> None:
     assert type(loaded) is type(likelihood)
     assert loaded.get_config() == likelihood.get_config()
     assert loaded.channels == likelihood.channels
+
+
+def test_gradients_of_huge_logits_are_finite(gradient: Any) -> None:
+    """A branch that is not taken must not spoil the slope of the one that is: x − 1 for l → ∞, x for l → −∞."""
+    logits = np.float32([1e8, -1e8, 1e12, -1e12])[:, None, None, None]
+    x = np.full_like(logits, 0.25)
+    slopes = gradient(lambda logit: ContinuousBernoulli().log_prob(x, logit), logits).ravel()
+    assert_allclose(slopes, [-0.75, 0.25, -0.75, 0.25], rtol=1e-6)
+    assert np.isfinite(gradient(ContinuousBernoulli().mean, logits)).all()
+
+
+def test_a_likelihood_of_ones_own_has_a_name_and_tells_its_settings() -> None:
+    class Plain(Likelihood):
+        pass
+
+    class Laplace(Likelihood):
+        def __init__(self, scale: float) -> None:
+            self.scale = scale
+
+    assert (Plain.name, Plain().get_config()) == ("plain", {})
+    with pytest.raises(NotImplementedError, match=r"Laplace: .*get_config"):
+        Laplace(0.1).get_config()

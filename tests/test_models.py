@@ -268,6 +268,16 @@ def test_evaluate_takes_sample_weights(small_vae: Any, binary_digits: Any, vae: 
     assert_allclose(score(model, Columns())["rate"], expected, rtol=1e-5)
 
 
+def test_evaluation_draws_fresh_noise_for_each_batch_whatever_the_weights(small_vae: Any, binary_digits: Any) -> None:
+    """Small weights make no batch the first."""
+    model, x = small_vae(), np.repeat(binary_digits[:1], 64, axis=0)
+    model.compile()
+    weights = np.full(64, 1 / 64, np.float32)
+    plain, weighted = (score(model, x, batch_size=32, **s)["distortion"] for s in ({}, {"sample_weight": weights}))
+    assert_allclose(weighted, plain, rtol=1e-6)
+    assert plain != score(model, x[:32], batch_size=32)["distortion"]
+
+
 def test_weights_of_nought_and_two_train_as_the_subset_does(binary_digits: Any) -> None:
     """Half of a batch at weight 2, the rest at 0: the loss, and so the step, of that half alone."""
     weights = np.repeat(np.float32([2.0, 0.0]), 32)
@@ -460,6 +470,40 @@ def test_doubling_gain_shows_the_bias_that_is_left(ppca: Any) -> None:
 def test_scoring_in_smaller_tiles_changes_no_truth(ppca: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_randomness, "TILE_PIXELS", 5 * _randomness.ROWS * 16)  # five draws at a time
     assert_allclose(ppca.vae().log_weights(ppca.x, k=12), np.broadcast_to(ppca.log_p, (12, 300)), rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((28, 28, 1), 128), ((64, 64, 3), 85), ((128, 128, 3), 21), ((2000, 2000, 1), 1)]
+)
+def test_large_images_are_worked_on_a_few_at_a_time(shape: tuple[int, ...], rows: int) -> None:
+    assert _randomness.rows_at_a_time(math.prod(shape)) == rows
+    tiles = list(_randomness.noise_tiles(np.zeros((1, *shape), np.float32), 2, 3, 0))
+    assert [tile[2][0].shape for tile in tiles] == [(rows, *shape)] * len(tiles)
+
+
+def test_a_batch_of_any_verb_is_as_small(small_vae: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = small_vae(), digits[:7]
+    whole = model.encode(x), model.decode(model.encode(x).mean), model.reconstruct(x)
+    monkeypatch.setattr(_randomness, "ROW_PIXELS", 3 * 64)
+    few = model.encode(x), model.decode(model.encode(x).mean), model.reconstruct(x)
+    for a, b in zip(keras.tree.flatten(whole), keras.tree.flatten(few), strict=True):
+        assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_scores_are_those_of_the_parts_that_a_model_has_now(small_vae: Any, digits: Any) -> None:
+    model, other = small_vae(), VAE(networks.mlp_encoder((8, 8, 1), 2, (16,), seed=9), small_vae().decoder)
+    before = model.log_weights(digits[:5], k=2)
+    model.encoder = other.encoder
+    assert_array_equal(model.log_weights(digits[:5], k=2), other.log_weights(digits[:5], k=2))
+    assert (model.log_weights(digits[:5], k=2) != before).any()
+
+
+def test_tensors_of_any_kind_are_taken_in(vae: Any, digits: Any) -> None:
+    """On PyTorch the first hold a gradient, and NumPy knows no bfloat16."""
+    codes = vae.encoder(digits[:3])[0]
+    assert_allclose(vae.decode(codes), vae.decode(numbers(codes)), rtol=1e-6)
+    half = ops.cast(numbers(codes), "bfloat16")
+    assert_allclose(vae.decode(half), vae.decode(numbers(ops.cast(half, "float32"))), rtol=1e-6)
 
 
 def test_tiles_keep_to_their_memory(vae: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -678,7 +722,18 @@ def test_limited_steps_are_kept_to(small_vae: Any, binary_digits: Any) -> None:
     model.fit(batches, epochs=1, steps_per_epoch=12, verbose=0)
     assert int(model.step) == 18
     assert model.predict(batches, steps=3, verbose=0).shape == (30, 8, 8, 1)
+    x = binary_digits[:9]
+    assert_allclose(model.predict(x, 4, verbose=0), model.predict(x, verbose=0), rtol=1e-5)
     assert model.steps_per_execution == (1 if BACKEND == "torch" else 32)  # as before
+
+
+def test_a_callback_may_evaluate_a_few_batches(small_vae: Any, binary_digits: Any) -> None:
+    """Training goes on with what was compiled for it."""
+    model, batches = small_vae(), Batches([binary_digits], 10)
+    model.compile()
+    evaluate = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: model.evaluate(batches, steps=3, verbose=0))
+    trained(model, binary_digits, epochs=3, batch_size=20, callbacks=[evaluate])
+    assert int(model.step) == 3 * math.ceil(len(binary_digits) / 20)
 
 
 def test_limited_evaluation_sees_as_many_images_as_were_asked_for(small_vae: Any, binary_digits: Any) -> None:
@@ -731,6 +786,38 @@ def test_a_readers_own_networks_restart_before_any_training_too(binary_digits: A
     for one in (model, new):
         trained(one, binary_digits, epochs=2, batch_size=20)
     assert same_weights(model, new)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_dropout_and_loss_scales_restart_too(binary_digits: Any, policy: str) -> None:
+    """What dropout draws from is no weight, and the optimizer of half precision has an optimizer in it."""
+
+    def build() -> VAE:
+        keras.utils.set_random_seed(0)  # for the kernels of own_networks
+        vae = VAE(*own_networks())
+        vae.compile()
+        return vae
+
+    try:
+        keras.config.set_dtype_policy(policy)
+        model, new = build(), build()
+        trained(model, binary_digits[:60], epochs=2, batch_size=20)
+        model.restart(build())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for one in (model, new):
+        trained(one, binary_digits[:60], epochs=2, batch_size=20)
+    assert same_weights(model, new)
+
+
+def test_models_of_different_precision_are_of_different_makes(small_vae: Any) -> None:
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        half = small_vae()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with pytest.raises(ValueError, match="with other layers or settings"):
+        small_vae().restart(half)
 
 
 def test_a_model_restarts_only_as_one_of_its_make(small_vae: Any) -> None:
@@ -1062,9 +1149,10 @@ def test_extreme_networks_stay_finite(
     assert np.isfinite(gradient(loss, np.ones((4, 2)))).all()
 
 
-def test_training_survives_extremes(small_vae: Any, digits: Any) -> None:
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "gaussian"])
+def test_training_survives_extremes(small_vae: Any, digits: Any, likelihood: str) -> None:
     """One image, constant images, a batch of one after a batch of 32, and a log-variance of 1000 at the start."""
-    model = small_vae("gaussian")
+    model = small_vae(likelihood)
     model.compile()
     head = model.encoder.get_layer("log_var")
     for x in (digits[:1], np.zeros((33, 8, 8, 1)), np.ones((1, 8, 8, 1))):

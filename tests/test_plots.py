@@ -298,6 +298,12 @@ def test_spectrum_is_sorted_and_shows_what_exceeds_the_threshold() -> None:
     assert plots.spectrum([0.0, 0.0], log=True).get_yscale() == "linear"  # nothing to take the logarithm of
 
 
+def test_there_may_be_more_series_than_colours() -> None:
+    many = {str(i): [float(i), i + 1.0] for i in range(2 * len(plots.PALETTE))}
+    assert len(plots.curves([0, 1], many).lines) == len(many)
+    assert len(plots.histograms(many).get_legend_handles_labels()[1]) == len(many)
+
+
 def test_curves_show_the_mean_of_runs_in_their_range() -> None:
     runs = np.array([[1.0, 2.0, 9.0], [3.0, 2.0, 3.0]])
     ax = plots.curves([1, 2, 4], {"one": [5, 6, np.nan], "two": runs}, log=True)

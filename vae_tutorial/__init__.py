@@ -2,7 +2,8 @@
 
 >>> from vae_tutorial import VAE, datasets, networks
 >>> data = datasets.load()
->>> vae = VAE(networks.mlp_encoder(data.image_shape, 2), networks.mlp_decoder(2, data.image_shape))
+>>> encoder, decoder = networks.mlp_encoder(data.image_shape, 2), networks.mlp_decoder(2, data.image_shape)
+>>> vae = VAE(encoder, decoder, "continuous_bernoulli")
 >>> vae.compile(); vae.fit(data.x_train, epochs=20, batch_size=128)
 """
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,10 +18,14 @@ def described(x: Any) -> str:
 
 def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[np.float32]:
     """``x`` as a finite float32 array of shape ``(n, *shape)``, n ≥ 1; ``None`` stands for any size."""
+    if keras.ops.is_tensor(x):
+        x = keras.ops.convert_to_numpy(x)  # from a device, and out of a gradient
     try:
         x = np.asarray(x)
     except ValueError:
         raise TypeError(f"{name}: expected {what} as numbers, got rows of different sizes.") from None
+    if x.dtype.name == "bfloat16":  # which is no number to NumPy
+        x = x.astype(np.float32)
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected {what} as numbers, got dtype {x.dtype}.")
     if x.ndim != 1 + len(shape) or any(w not in (None, s) for w, s in zip(shape, x.shape[1:], strict=True)):

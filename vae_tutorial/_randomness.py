@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from vae_tutorial.bounds import Tensor
 
-ROWS = 128  # images scored at a time: a fixed number, so that an image's score does not depend on its neighbours
-TILE_PIXELS = 2**24  # decoded pixels held at a time while scoring: 64 MB
+ROWS = 128  # images scored at a time, of large ones fewer
+ROW_PIXELS = 2**20  # pixels in so many images: 4 MB, and some hundred MB in the hidden layers of a convolution
+TILE_PIXELS = 2**22  # decoded pixels held at a time while scoring
 TILE_DRAWS = 32
 
 
@@ -73,18 +74,24 @@ def shifted_normals(uniforms: Tensor, shifts: Tensor) -> Tensor:
     return math.sqrt(2.0) * ops.erfinv(ops.clip(2.0 * u - 1.0, edge - 1.0, 1.0 - edge))
 
 
+def rows_at_a_time(pixels: int) -> int:
+    """Images in a batch: fixed by their size, so that an image's score does not depend on its neighbours."""
+    return max(1, min(ROWS, ROW_PIXELS // pixels))
+
+
 def noise_tiles(
     x: NDArray[np.float32], k: int, d: int, seed: int
 ) -> Iterator[tuple[slice, slice, list[NDArray[np.float32]]]]:
     """k draws for each image of ``x`` (n, ...), tile by tile: (rows, draws, [images, shifts, uniforms])
 
-    All tiles hold ``ROWS`` images, the last one padded with black ones: what a scorer returns for those is to be left
-    out. Shifts are (ROWS, d), uniforms (draws, d).
+    All tiles hold ``rows_at_a_time`` images, the last one padded with black ones: what a scorer returns for those is to
+    be left out. Shifts are (rows, d), uniforms (draws, d).
     """
-    width = min(k, TILE_DRAWS, max(1, TILE_PIXELS // (ROWS * x[0].size)))
-    for start in range(0, len(x), ROWS):
-        images = np.zeros((ROWS, *x.shape[1:]), np.float32)
-        rows = slice(start, min(start + ROWS, len(x)))
+    size = rows_at_a_time(x[0].size)
+    width = min(k, TILE_DRAWS, max(1, TILE_PIXELS // (size * x[0].size)))
+    for start in range(0, len(x), size):
+        images = np.zeros((size, *x.shape[1:]), np.float32)
+        rows = slice(start, min(start + size, len(x)))
         images[: rows.stop - start] = x[rows]
         shifts = row_shifts(images, d)
         for first in range(0, k, width):

@@ -7,7 +7,8 @@ again; and what is only arrays can be pickled, copied, and moved from one back e
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,11 +44,12 @@ class Make(NamedTuple):
         """A new VAE; to it a row of the table is an image of height one."""
         shape, likelihood = (1, self.features, 1), BY_NAME[self.likelihood]()
         seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(3)]
-        encoder = networks.mlp_encoder(shape, self.latent_dim, self.hidden, seed=seeds[0])
-        decoder = networks.mlp_decoder(self.latent_dim, shape, self.hidden[::-1], seed=seeds[1])
-        if isinstance(likelihood, Gaussian):
-            decoder = keras.Model(decoder.input, FeatureLogVariance(name="log_variance")(decoder.output))
-        return VAE(encoder, decoder, likelihood, seed=seeds[2])
+        with _in_single_precision():
+            encoder = networks.mlp_encoder(shape, self.latent_dim, self.hidden, seed=seeds[0])
+            decoder = networks.mlp_decoder(self.latent_dim, shape, self.hidden[::-1], seed=seeds[1])
+            if isinstance(likelihood, Gaussian):
+                decoder = keras.Model(decoder.input, FeatureLogVariance(name="log_variance")(decoder.output))
+            return VAE(encoder, decoder, likelihood, seed=seeds[2])
 
 
 @keras.saving.register_keras_serializable("vae_tutorial")
@@ -100,7 +102,7 @@ def train(
     """At most ``epochs`` passes over the rows ``x``, stopped early by the ELBO of the validation rows, if any."""
     looks = min(epochs, max(1, epochs * steps_a_pass(len(x), make.batch_size) // STEPS))
     passes = epochs // looks
-    with LOCK:
+    with LOCK, _given_up_when_broken_off():
         compiled = _compiled(make)
         compiled.vae.restart(make.build(seed))
         batches = WholeBatches(x, make.batch_size, passes, lambda: [compiled.vae.seed, int(compiled.vae.step)])
@@ -219,3 +221,24 @@ class Compiled:
 @lru_cache(maxsize=32)
 def _compiled(make: Make) -> Compiled:
     return Compiled(make)
+
+
+@contextmanager
+def _given_up_when_broken_off() -> Iterator[None]:
+    """After Ctrl-C in training JAX has given a model's buffers away, and the model is of no more use to anybody."""
+    try:
+        yield
+    except BaseException:
+        _compiled.cache_clear()
+        raise
+
+
+@contextmanager
+def _in_single_precision() -> Iterator[None]:
+    """A score must not depend on the precision that was set when another detector was fitted."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)

@@ -10,11 +10,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 from keras import ops
 
 Tensor = Any  # a tensor of whichever back end is active, or a numpy array
 
 LOG_2PI = math.log(2.0 * math.pi)
+
+
+def _floating(x: Tensor) -> Tensor:
+    """A tensor; of whole numbers, one of Keras's default precision."""
+    x = ops.convert_to_tensor(x)
+    return x if keras.backend.is_float_dtype(x.dtype) else ops.cast(x, keras.config.floatx())
 
 
 def gaussian_log_prob(z: Tensor, mean: Tensor = 0.0, log_var: Tensor = 0.0) -> Tensor:
@@ -25,7 +32,7 @@ def gaussian_log_prob(z: Tensor, mean: Tensor = 0.0, log_var: Tensor = 0.0) -> T
 
     ``mean`` and ``log_var`` broadcast against ``z``; the defaults are the standard normal, a VAE's prior.
     """
-    z = ops.convert_to_tensor(z)
+    z = _floating(z)
     mean, log_var = (ops.convert_to_tensor(t, dtype=z.dtype) for t in (mean, log_var))
     return -0.5 * ops.sum(LOG_2PI + log_var + ops.square(z - mean) * ops.exp(-log_var), axis=-1)
 
@@ -36,7 +43,7 @@ def rate_per_dimension(mean: Tensor, log_var: Tensor) -> Tensor:
     >>> rate_per_dimension(ops.ones((3, 2)), ops.zeros((3, 2)))      # (n, d), (n, d) -> (n, d)
     [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
-    mean, log_var = ops.convert_to_tensor(mean), ops.convert_to_tensor(log_var)
+    mean, log_var = _floating(mean), _floating(log_var)
     return 0.5 * (ops.square(mean) + ops.exp(log_var) - 1.0 - log_var)
 
 
@@ -57,7 +64,7 @@ def log_mean_exp(log_w: Tensor, axis: int = 0) -> Tensor:
     >>> log_mean_exp(ops.array([[-1e4], [-1e4]]))      # (k, n) -> (n,)
     [-10000.0]
     """
-    log_w = ops.convert_to_tensor(log_w)
+    log_w = _floating(log_w)
     return ops.logsumexp(log_w, axis=axis) - math.log(log_w.shape[axis])
 
 
@@ -68,7 +75,7 @@ def elbo(log_w: Tensor) -> Tensor:
 
     An unbiased estimate for every k — Kingma & Welling (2014), equation 2.
     """
-    return ops.mean(log_w, axis=0)
+    return ops.mean(_floating(log_w), axis=0)
 
 
 def iwae(log_w: Tensor) -> Tensor:

@@ -26,9 +26,10 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 HOST = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # Keras's own address
 
-# Each writer of the digits copied the same 130 of them from a form, and the file keeps their order: its
-# labels show where a form begins (a test finds these places again). A cut between two forms leaves every hand
-# on one side, where a random split would put it on both. Ten forms are for training, four for testing.
+# A writer of the digits copied the same 130 of them to a form, and the file keeps their order: its labels show
+# where a form begins (a test finds these places again). A cut between two forms leaves a hand on one side, where a
+# random split would put it on both: all of them but one at most, since the source counts 13 writers and there are
+# 14 forms. Ten forms are for training, four for testing.
 FORMS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
 CUT = FORMS[10]
 

@@ -56,7 +56,15 @@ class Likelihood:
         """Terms of pixels in any shape."""
         raise NotImplementedError
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__.lower()
+
     def get_config(self) -> dict[str, Any]:
+        """What the constructor takes, for saving; one of your own that takes anything must say it."""
+        if type(self).__init__ is not object.__init__:
+            raise NotImplementedError(f"{type(self).__name__}: give it a get_config that returns its settings.")
         return {}
 
     @classmethod
@@ -124,7 +132,8 @@ class ContinuousBernoulli(Likelihood):
         logits = ops.cast(params, "float32")
         small = ops.abs(logits) < 0.5
         safe = ops.where(small, 1.0, logits)
-        series = logits / 12.0 - logits**3 / 720.0 + logits**5 / 30240.0
+        near = ops.where(small, logits, 0.0)  # or the powers of a huge logit would be infinite, times a gradient of 0
+        series = near / 12.0 - near**3 / 720.0 + near**5 / 30240.0
         return 0.5 + ops.where(small, series, 0.5 / ops.tanh(0.5 * safe) - 1.0 / safe)
 
     def sample(self, params: Tensor, seed: int | keras.random.SeedGenerator) -> Tensor:
@@ -142,7 +151,8 @@ def _log_exponential_mean(logits: Tensor) -> Tensor:
     small = size < 0.5
     safe = ops.where(small, 1.0, size)
     far = ops.log(-ops.expm1(-safe)) - ops.log(safe)  # log((1 − e^{−|l|})/|l|)
-    series = logits**2 / 24.0 - logits**4 / 2880.0 + logits**6 / 181440.0
+    near = ops.where(small, logits, 0.0)  # or the powers of a huge logit would be infinite, times a gradient of 0
+    series = near**2 / 24.0 - near**4 / 2880.0 + near**6 / 181440.0
     return ops.where(small, 0.5 * logits + series, ops.maximum(logits, 0.0) + far)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import _checks, bounds, likelihoods
 from vae_tutorial._files import check_room, replacing
-from vae_tutorial._randomness import ROWS, Batches, noise_tiles, shifted_normals
+from vae_tutorial._randomness import Batches, noise_tiles, rows_at_a_time, shifted_normals
 from vae_tutorial.bounds import Tensor
 from vae_tutorial.likelihoods import Likelihood
 
@@ -73,11 +73,11 @@ class Nats(keras.metrics.Metric):
     def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
         super().__init__(name="nats", **kwargs)
         self.names = names
-        self.totals = self.add_weight(shape=(len(names) + 1,), initializer="zeros", name="totals")
+        self.totals = self.add_weight(shape=(len(names) + 2,), initializer="zeros", name="totals")
 
     def update_state(self, values: list[Tensor], weights: Tensor) -> None:
         sums = [ops.sum(v * weights) for v in values]
-        self.totals.assign_add(ops.stack([*sums, ops.sum(weights)]))
+        self.totals.assign_add(ops.stack([*sums, ops.sum(weights), ops.sum(ops.ones_like(weights))]))
 
     @property
     def seen(self) -> Tensor:
@@ -85,7 +85,7 @@ class Nats(keras.metrics.Metric):
         return self.totals[-1]
 
     def result(self) -> dict[str, Tensor]:
-        means = self.totals[:-1] / ops.maximum(self.seen, 1e-7)
+        means = self.totals[:-2] / ops.maximum(self.totals[-2], 1e-7)
         return {name: means[i] for i, name in enumerate(self.names)}
 
 
@@ -149,8 +149,10 @@ class Autoencoder(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Mean loss of a batch (n, h, w, c), in nats per image; updates the metrics. ``y`` is ignored."""
+        if len(x.shape) != 4:
+            raise ValueError(f"x: expected batches of images (n, h, w, c), got shape {tuple(x.shape)}.")
         terms = y_pred if isinstance(y_pred, Terms) else self.terms(x, training)
-        weights = ops.ones(ops.shape(x)[:1]) if sample_weight is None else ops.cast(sample_weight, "float32")
+        weights = ops.ones(ops.shape(x)[:1], "float32") if sample_weight is None else ops.cast(sample_weight, "float32")
         weights = ops.reshape(weights, (-1,))  # a data set may have them as a column
         loss = sum(self.losses, start=self._objective(terms, weights))  # with what regularisers add
         self.nats.update_state(self._measured(terms), weights)
@@ -172,7 +174,7 @@ class Autoencoder(keras.Model):
 
     def encode(self, x: ArrayLike) -> Any:
         """Code of each image: (n, h, w, c) -> (n, d)"""
-        outputs = _in_batches(self.encoder, self._pixels("x", x))
+        outputs = self._in_batches(self.encoder, self._pixels("x", x))
         return keras.tree.map_structure(lambda code: code.astype(np.float32), outputs)  # from half precision
 
     def decode(self, z: ArrayLike) -> Array:
@@ -181,11 +183,25 @@ class Autoencoder(keras.Model):
 
     def reconstruct(self, x: ArrayLike) -> Array:
         """Image decoded from each image's own code, (n, h, w, c) -> (n, h, w, c): nothing is drawn"""
-        return _in_batches(self, self._pixels("x", x))
+        return self._in_batches(self, self._pixels("x", x))
 
     def _decoded(self, z: ArrayLike) -> Array:
         z = _checks.array("z", z, (self.latent_dim,), "codes")
-        return _in_batches(self.decoder, z).astype(np.float32)
+        return self._in_batches(self.decoder, z).astype(np.float32)
+
+    def _in_batches(self, model: keras.Model, x: Array) -> Any:
+        """What ``model.predict`` returns, sooner: (n, ...) -> (n, ...)
+
+        Keras's own builds a data pipeline at each call, which takes TensorFlow a tenth of a second, and compiles anew
+        for a last batch of another size. Here all batches have one size, the last one padded.
+        """
+        outputs, size = [], rows_at_a_time(math.prod(self.image_shape))
+        for start in range(0, len(x), size):
+            batch = np.zeros((size, *x.shape[1:]), x.dtype)
+            rows = x[start : start + size]
+            batch[: len(rows)] = rows
+            outputs.append(model.predict_on_batch(batch))
+        return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[: len(x)], *outputs)
 
     def _pixels(self, name: str, x: Any) -> Array:
         return _checks.pixels(name, x, self.image_shape, self.likelihood.bounded)
@@ -195,6 +211,7 @@ class Autoencoder(keras.Model):
     def compile(
         self,
         optimizer: str | keras.Optimizer = "adam",
+        *,
         run_eagerly: bool = False,
         steps_per_execution: int | None = None,
         jit_compile: bool | str = "auto",
@@ -276,7 +293,7 @@ class Autoencoder(keras.Model):
         with self._whole_executions(kwargs.get("steps_per_epoch"), kwargs.get("validation_steps")):
             return super().fit(batches, shuffle=False, validation_data=validation_data, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Keras's ``evaluate``: loss and metrics in nats per image, exact over batches of any size."""
         if _is_array(x):
             if not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
@@ -284,12 +301,12 @@ class Autoencoder(keras.Model):
             if y is None:
                 y = kwargs.get("sample_weight")  # as in fit
         with self._whole_executions(kwargs.get("steps")):
-            return super().evaluate(x, y, **kwargs)
+            return super().evaluate(x, y, batch_size, **kwargs)
 
-    def predict(self, x: Any, **kwargs: Any) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Keras's ``predict``: the reconstructions."""
         with self._whole_executions(kwargs.get("steps")):
-            return super().predict(self._pixels("x", x) if _is_array(x) else x, **kwargs)
+            return super().predict(self._pixels("x", x) if _is_array(x) else x, batch_size, **kwargs)
 
     def restart(self, fresh: Autoencoder) -> None:
         """Become ``fresh``, an untrained model of the same make, without being compiled again.
@@ -305,12 +322,14 @@ class Autoencoder(keras.Model):
                 f"fresh: expected a {type(self).__name__} that differs in weights, seed and β alone, "
                 f"got a {type(fresh).__name__} with other layers or settings."
             )
-        self.set_weights(fresh.get_weights())
+        for own, first in zip(self.variables, fresh.variables, strict=True):  # weights, and what dropout draws from
+            own.assign(ops.convert_to_numpy(first))
         self.seed = fresh.seed
         if self.compiled:
             optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
             optimizer.build(self.trainable_variables)
-            self.optimizer.build(self.trainable_variables)
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
             for variable, first in zip(self.optimizer.variables, optimizer.variables, strict=True):
                 variable.assign(first)
 
@@ -337,15 +356,14 @@ class Autoencoder(keras.Model):
         if fitting == usual:
             yield
             return
+        made_for_usual = self.train_function, self.test_function, self.predict_function  # fit may be under way
         try:
-            self._take_steps(fitting)
+            self.steps_per_execution = fitting
+            self.train_function = self.test_function = self.predict_function = None
             yield
         finally:
-            self._take_steps(usual)
-
-    def _take_steps(self, steps: int) -> None:
-        self.steps_per_execution = steps
-        self.train_function = self.test_function = self.predict_function = None
+            self.steps_per_execution = usual
+            self.train_function, self.test_function, self.predict_function = made_for_usual
 
     # -- saving ------------------------------------------------------------------------------------------------------
 
@@ -555,10 +573,12 @@ class VAE(Autoencoder):
     def _tiles(self, x: Array, k: int, seed: int) -> Iterator[tuple[slice, slice, Array]]:
         """Log-weights tile by tile: (rows, draws, values), of a fixed number of rows, the last one padded."""
         seed = _checks.count("seed", seed, least=0)
-        if self not in _SCORERS:
-            _SCORERS[self] = _Scorer(self.encoder, self.decoder, self.likelihood)
+        parts = self.encoder, self.decoder, self.likelihood
+        scorer = _SCORERS.get(self)
+        if scorer is None or any(a is not b for a, b in zip(scorer.scored, parts, strict=True)):  # one was exchanged
+            scorer = _SCORERS[self] = _Scorer(*parts)
         for rows, draws, inputs in noise_tiles(x, k, self.latent_dim, seed):
-            tile = _SCORERS[self].predict_on_batch(inputs)
+            tile = scorer.predict_on_batch(inputs)
             yield rows, draws, tile[:, : rows.stop - rows.start]
 
     # -- saving ------------------------------------------------------------------------------------------------------
@@ -602,6 +622,10 @@ class _Scorer(keras.Model):
         super().__init__(name="scorer", dtype="float32")  # noise stays in full precision under a mixed policy
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
 
+    @property
+    def scored(self) -> tuple[keras.Model, keras.Model, Likelihood]:
+        return self.encoder, self.decoder, self.likelihood
+
     def call(self, inputs: list[Tensor]) -> Tensor:
         x, shifts, uniforms = inputs
         q, eps = posterior(self.encoder, x), shifted_normals(uniforms, shifts)
@@ -611,21 +635,6 @@ class _Scorer(keras.Model):
 
 # compiled once a VAE; beside the models, since Keras would save and count what is an attribute of one
 _SCORERS: WeakKeyDictionary[VAE, _Scorer] = WeakKeyDictionary()
-
-
-def _in_batches(model: keras.Model, x: Array) -> Any:
-    """What ``model.predict`` returns, sooner: (n, ...) -> (n, ...)
-
-    Keras's own builds a data pipeline at each call, which takes TensorFlow a tenth of a second, and compiles anew for
-    a last batch of another size. Here all batches have one size, the last one padded.
-    """
-    outputs = []
-    for start in range(0, len(x), ROWS):
-        batch = np.zeros((ROWS, *x.shape[1:]), x.dtype)
-        rows = x[start : start + ROWS]
-        batch[: len(rows)] = rows
-        outputs.append(model.predict_on_batch(batch))
-    return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[: len(x)], *outputs)
 
 
 def _on_any_back_end(config: Any) -> Any:
@@ -645,6 +654,8 @@ def _make(config: Any) -> Any:
     """
     first_values = ("name", "seed", "beta", "inbound_nodes", "input_layers", "output_layers")
     if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return config["config"]  # its name is the precision
         kept = (key for key in config if key not in first_values and not key.endswith("_initializer"))
         return {key: _make(config[key]) for key in kept}
     return [_make(part) for part in config] if isinstance(config, (list, tuple)) else config
@@ -675,11 +686,15 @@ def _matching_shapes(
             shapes[role] = network.input_shape, network.output_shape
         except AttributeError:
             raise ValueError(
-                f"{role}: expected a functional or sequential model that is built; {network.name!r} has no shape yet."
+                f"{role}: expected a functional or sequential model that is built; {network.name!r} has no shape. "
+                "Wrap a model of your own class: i = keras.Input(shape); keras.Model(i, own(i))."
             ) from None
     image, codes = shapes["encoder"]
     if len(image) != 4 or None in image[1:]:
         raise ValueError(f"encoder: expected images of fixed size as input, (n, h, w, c), got {image}.")
+    outputs_by_name = encoder.compute_output_spec(keras.KerasTensor(image))
+    if isinstance(outputs_by_name, dict):
+        raise ValueError(f"encoder: expected its outputs in order, got a dict of {', '.join(outputs_by_name)}.")
     codes = codes if isinstance(codes, list) else [codes]
     if len(codes) != outputs or any(len(code) != 2 or code != codes[0] for code in codes):
         wanted = "two outputs (n, d), mean and log-variance" if outputs == 2 else "one output (n, d), the code"

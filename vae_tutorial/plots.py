@@ -253,7 +253,7 @@ def curves(
         if y.shape[1:] != x.shape:
             raise ValueError(f"{name}: expected {len(x)} values, one for each x, got {described(y)}.")
         if len(y) > 1:
-            ax.fill_between(x, y.min(0), y.max(0), color=PALETTE[i], alpha=0.18, lw=0)
+            ax.fill_between(x, y.min(0), y.max(0), color=PALETTE[i % len(PALETTE)], alpha=0.18, lw=0)
         _line(ax, x, y.mean(0), i, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if log:
@@ -338,10 +338,10 @@ def histograms(samples: Mapping[str, ArrayLike], xlabel: str = "", bins: int = 4
     edges = np.histogram_bin_edges(np.concatenate(list(values.values())), count("bins", bins))
     ax = _axes(ax, 3.0)
     for i, (name, v) in enumerate(values.items()):
-        look: dict[str, Any] = {"histtype": "step", "lw": 1.8, "ls": LINES[i - 1]}
+        look: dict[str, Any] = {"histtype": "step", "lw": 1.8, "ls": LINES[(i - 1) % len(LINES)]}
         if i == 0:
             look = {"histtype": "stepfilled", "alpha": 0.35}
-        ax.hist(v, list(edges), density=True, color=PALETTE[i], label=name, **look)
+        ax.hist(v, list(edges), density=True, color=PALETTE[i % len(PALETTE)], label=name, **look)
     ax.set(xlabel=xlabel, ylabel="density")
     ax.grid(False, axis="x")
     if len(values) > 1:
@@ -405,7 +405,8 @@ def _tiles(rows: Sequence[NDArray[np.float32]], heads: Sequence[Sequence[str]], 
 
 def _line(ax: Axes, x: NDArray[Any], y: NDArray[Any], i: int, label: str = "") -> None:
     every = max(1, len(x) // 12)
-    look: dict[str, Any] = {"color": PALETTE[i], "ls": LINES[i % len(LINES)], "marker": MARKERS[i]}
+    i, ls = i % len(PALETTE), LINES[i % len(LINES)]
+    look: dict[str, Any] = {"color": PALETTE[i], "ls": ls, "marker": MARKERS[i]}
     ax.plot(x, y, markevery=every, label=label or None, **look)
 
 
