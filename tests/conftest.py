@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,23 +141,6 @@ def small_vae() -> Callable[..., Any]:
         return VAE(encoder, decoder, likelihood, **settings)
 
     return build
-
-
-@pytest.fixture(scope="session")
-def assert_same_bits() -> Callable[[Any, Any], None]:
-    """Equal to the last bit; nearly so on older back ends, whose loops on a processor without AVX-512 end otherwise."""
-    from importlib.metadata import version
-
-    import keras
-    from numpy.testing import assert_allclose, assert_array_equal
-
-    backend = keras.backend.backend()
-    since = {"jax": (0, 9), "tensorflow": (2, 21)}.get(
-        backend, (0,)
-    )  # JAX 0.8 does; of TensorFlow we know 2.18 and 2.21
-    if tuple(map(int, version(backend).split(".")[:2])) < since:
-        return partial(assert_allclose, rtol=1e-4, atol=1e-5)  # float32, after a sum over pixels
-    return assert_array_equal
 
 
 @pytest.fixture(scope="session")

