@@ -211,6 +211,7 @@ VERBS: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
     ("VAE.log_likelihood", "no draw"): (lambda m: m.log_likelihood(X, k=0), "k: .*0"),
     ("VAE.save", "no such folder"): (lambda m: m.save("nowhere/vae.keras"), "filepath: there is no folder"),
     ("VAE.save", "another ending"): (lambda m: m.save("vae.pickle"), "filepath extension"),
+    ("VAE.export", "no such format"): (lambda m: m.export("vae", format="pickle"), "format=pickle"),
     ("VAE.save_weights", "no such folder"): (lambda m: m.save_weights("nowhere/a.weights.h5"), "filepath: there is no"),
     ("VAE.save_weights", "another ending"): (lambda m: m.save_weights("vae.h5"), "weights.h5"),
     ("VAE.restart", "other layers"): (lambda m: m.restart(VAE(encoder(hidden=(5,)), decoder())), "fresh: "),

@@ -1028,6 +1028,21 @@ def test_weights_alone_are_saved(small_vae: Any, digits: Any, tmp_path: Path) ->
     assert int(other.step) == 2
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras exports no SavedModel from PyTorch")
+@pytest.mark.filterwarnings("ignore:The `native_serialization`:DeprecationWarning")  # Keras's call of jax2tf
+@pytest.mark.parametrize("model", [VAE, Autoencoder])
+def test_an_exported_model_reconstructs_without_keras(
+    small_vae: Any, digits: Any, tmp_path: Path, model: type[Autoencoder]
+) -> None:
+    """Any number of images, whatever is recorded of how the model was built."""
+    tf = pytest.importorskip("tensorflow")  # JAX writes a SavedModel by way of it
+    vae = small_vae() if model is VAE else autoencoder()
+    vae.export(tmp_path / "exported", verbose=False)
+    program = tf.saved_model.load(str(tmp_path / "exported"))
+    for n in (1, 7):
+        assert_allclose(program.serve(digits[:n]).numpy(), vae.reconstruct(digits[:n]), atol=1e-6)
+
+
 def own_networks(**dense: Any) -> tuple[Any, Any]:
     """An encoder and a decoder with what the book's own lack: dropout, batch normalisation, regularisers."""
     image = keras.Input((8, 8, 1))

@@ -235,7 +235,10 @@ def _given_up_when_broken_off() -> Iterator[None]:
 
 @contextmanager
 def _in_single_precision() -> Iterator[None]:
-    """A score must not depend on the precision that was set when another detector was fitted."""
+    """A score must not depend on the precision that was set when another detector was fitted.
+
+    Keras keeps the setting for each thread, so that no other thread sees the change.
+    """
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:

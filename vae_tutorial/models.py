@@ -389,6 +389,22 @@ class Autoencoder(keras.Model):
             check_room(scratch, sum(4 * math.prod(v.shape) + 4096 for v in variables) + 2**16)  # HDF5 adds 1 kB each
             super().save_weights(scratch, **kwargs)
 
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",  # noqa: A002 — the name is Keras's
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keras's ``export`` of the reconstruction, (n, h, w, c) -> (n, h, w, c): a program that needs no Keras.
+
+        >>> vae.export("folder"); tf.saved_model.load("folder").serve(x)      # vae.reconstruct(x)
+        """
+        if input_signature is None:  # Keras knows it of models only that it has built itself
+            input_signature = [keras.InputSpec(shape=(None, *self.image_shape), dtype="float32")]
+        super().export(str(filepath), format, verbose, input_signature, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         parts = {"encoder": self.encoder, "decoder": self.decoder, "likelihood": self.likelihood}
         config = {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
