@@ -1,4 +1,7 @@
-"""The directive `{published-figures}`: what others reported beside what `benchmarks/published.py` found."""
+"""The directive `{published-figures}`: what others reported beside what `benchmarks/published.py` found.
+
+`{published-sources}` says of each model where theirs stands, what differs, and with what ours was measured.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +19,38 @@ RESULTS = Path("benchmarks/results/published.json")
 DIGITS = {"nats": 2, "bits per pixel": 4, "AUROC": 3, "AUROC, %": 2}  # of our figures, after the point
 
 
-class PublishedFigures(SphinxDirective):
+class Results(SphinxDirective):
+    """What of the result file a directive shows, in ``nodes_of``."""
+
     def run(self) -> list[nodes.Node]:
         path = Path(self.env.srcdir) / RESULTS
         self.env.note_dependency(str(path))
-        results = json.loads(path.read_text("utf8"))
-        return [
-            table(("model", "measure", "theirs", "ours", "ours less theirs"), figures(results)),
-            table(("model", "source", "what differs", "ran in", "with"), circumstances(results)),
-        ]
+        return [self.nodes_of(json.loads(path.read_text("utf8")))]
+
+    def nodes_of(self, results: dict[str, Any]) -> nodes.Node:
+        raise NotImplementedError
+
+
+class PublishedFigures(Results):
+    def nodes_of(self, results: dict[str, Any]) -> nodes.Node:
+        return table(("", "theirs", "ours", "ours less theirs"), figures(results))
+
+
+class PublishedSources(Results):
+    def nodes_of(self, results: dict[str, Any]) -> nodes.Node:
+        return circumstances(results)
 
 
 def figures(results: dict[str, Any]) -> list[tuple[Cell, ...]]:
-    """One line for each figure; the ± is one standard error."""
+    """One line for each figure, under one for its model; the ± is one standard error."""
     rows: list[tuple[Cell, ...]] = []
     for row in results.values():
         digits = DIGITS[row["unit"]]
+        rows.append((titled(row),))
         for what, (ours, error) in row["ours"].items():
             theirs = row["theirs"].get(what)
             rows.append(
                 (
-                    titled(row),
                     f"{what}, {row['unit']}",
                     "not given" if theirs is None else theirs if row["checked"] else f"{theirs}, not checked",
                     f"{ours:.{digits}f}" + (f" ± {error:.{digits}f}" if error else ""),
@@ -60,19 +74,24 @@ def difference(ours: float, theirs: str) -> str:
     return f"{ours - float(theirs):+z.{digits}f}".replace("-", "−")
 
 
-def circumstances(results: dict[str, Any]) -> list[tuple[Cell, ...]]:
-    return [
-        (
-            titled(row),
-            row["source"],
-            row["differs"],
-            shown_time(row["seconds"]) if "seconds" in row else "",
-            row.get("measured")
-            or f"{row['date']}, {row['hardware']}, " + ", ".join(f"{n} {v}" for n, v in row["versions"].items()),
-        )
-        for row in results.values()
-    ]
+def circumstances(results: dict[str, Any]) -> nodes.definition_list:
+    """Where each model's figures come from, and with what ours were measured."""
+    items = []
+    for row in results.values():
+        lines = (f"Source: {row['source']}.", f"What differs: {row['differs']}.", measured(row))
+        described = nodes.definition("", *(nodes.paragraph("", line) for line in lines))
+        items.append(nodes.definition_list_item("", nodes.term("", titled(row)), described))
+    return nodes.definition_list("", *items)
+
+
+def measured(row: dict[str, Any]) -> str:
+    if "measured" in row:
+        return f"Measured: {row['measured']}."
+    ran = f", in {shown_time(row['seconds'])}" if "seconds" in row else ""
+    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+    return f"Measured: {row['date']}{ran}, {row['hardware']}, {versions}."
 
 
 def setup(app: Sphinx) -> None:
     app.add_directive("published-figures", PublishedFigures)
+    app.add_directive("published-sources", PublishedSources)

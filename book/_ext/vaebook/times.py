@@ -88,8 +88,14 @@ def runs(metadata: dict[str, dict[str, Any]]) -> list[tuple[str, float, float]]:
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[Cell, ...]]) -> nodes.table:
+    """A row of one cell goes across the table, and heads those below it."""
+
     def row_of(cells: tuple[Cell, ...]) -> nodes.row:
         row = nodes.row()
+        if len(cells) == 1 < len(head):
+            title = nodes.strong("", "", nodes.Text(cells[0]) if isinstance(cells[0], str) else cells[0])
+            row += nodes.entry("", nodes.paragraph("", "", title), morecols=len(head) - 1)
+            return row
         for cell in cells:
             content = nodes.Text(cell) if isinstance(cell, str) else cell
             row += nodes.entry("", nodes.paragraph("", "", content))
