@@ -121,6 +121,18 @@ def test_every_instrument_takes_the_place_of_its_picture(reader: Any, live: list
             assert not any(image.is_visible() for image in page.locator(".vae-still").all())
 
 
+def test_a_slow_machine_is_no_error(reader: Any, live: list[str]) -> None:
+    """anywidget gives a model two seconds to begin; here it has none."""
+    one = reader()
+    one.context.add_init_script(
+        """window.hurried = 0;
+        const usual = AbortSignal.timeout;
+        AbortSignal.timeout = () => (hurried++, usual.call(AbortSignal, 0));"""
+    )
+    for path in live:
+        assert started(one.open(path)).evaluate("hurried") > 0, path
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_widgets_shift_nothing(browser: Any, html: Path, width: int) -> None:
     """What a page moves while it loads (formulas, folded outputs), it moves without the widgets' script too.

@@ -29,6 +29,10 @@ MANAGER = "@jupyter-widgets/html-manager/dist/embed-amd.js"
 WAIT = r'"complete"===document\.readyState\?e\.renderWidgets\(\):window\.addEventListener\("load",.*?\}\)\)\}\)\)'
 START = "e.renderWidgets()}))"
 
+# A model that has not begun after two seconds is a failure to those who wait for it: messages of a kernel, which no
+# page has. On a slow machine it was an error in the console and nothing more; a script that fails says so elsewhere.
+READY = "this.ready = resolvers.promise;"
+
 # The manager's icon fonts would be looked for beside the page; no instrument of ours has an icon.
 ICON_FONTS = r"@font-face\{(?:\$\{[\w$]+\}|[^{}])*\}"
 
@@ -48,6 +52,7 @@ def bundle(npm: Path) -> str:
     front = Path(anywidget.__file__).parent.joinpath("nbextension/index.js").read_text("utf8")
     # without a name require.js would look for a file of that name, and then on a CDN
     front = edited(front, r'^define\(\["@jupyter-widgets/base"\]', 'define("anywidget", ["@jupyter-widgets/base"]')
+    front = edited(front, re.escape(READY), f"{READY} this.ready.catch(() => {{}});")
     scope = "window.requirejs = requirejs;\nwindow.require = require;"
     return f"(() => {{\n{require}\n{scope}\n(() => {{\n{front}\n}})();\n{manager}\n}})();\n"
 
