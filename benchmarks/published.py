@@ -139,6 +139,7 @@ def best_of(file: Path) -> Path:
 
 def measure(name: str, minutes: float) -> Row:
     """Train a row, to its end or for some minutes, and find its figures."""
+    circumstances()  # where there is no commit to name, fail now and not after hours
     recipe, file = RECIPES[name], checkpoint(name)
     images, vae = recipe.images(), recipe.model()
     in_one_go, start = not file.exists(), time.perf_counter()
