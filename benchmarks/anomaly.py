@@ -45,6 +45,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from record import processor
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -208,16 +209,6 @@ def surroundings() -> dict[str, Any]:
         "seeds": list(SEEDS),
         "epochs_of_pyod": EPOCHS,
     }
-
-
-def processor() -> str:
-    """The processor's name where Linux tells it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 if __name__ == "__main__":

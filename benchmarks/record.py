@@ -11,18 +11,45 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import keras
+ROOT = Path(__file__).parents[1]
 
 
 def circumstances() -> dict[str, Any]:
+    """Those of a measurement that begins now: during a long one, another commit may come."""
+    import keras
+
     backend = keras.backend.backend()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
     return {
         "date": str(date.today()),
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "hardware": hardware(),
         "versions": {"Python": platform.python_version(), **{n: version(n) for n in ("keras", backend, "numpy")}},
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
     }
+
+
+def hardware() -> str:
+    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return f"{os.cpu_count()} cores ({processor()}), {gigabytes:.0f} GB"
+
+
+def processor() -> str:
+    """The processor's name where the system tells, as Linux does; else its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def commit() -> str:
+    """The commit that is checked out, with a ``+`` where package or benchmarks are no longer as it has them."""
+    changed = git("status", "--porcelain", "--", "vae_tutorial", "benchmarks/*.py")
+    return git("rev-parse", "--short", "HEAD") + "+" * bool(changed)
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def write(path: Path, results: dict[str, Any]) -> None:

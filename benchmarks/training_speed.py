@@ -97,7 +97,7 @@ def measure(backend: str, network: str, contestants: list[str], repetitions: int
     import hand_written
     from record import circumstances
 
-    x = images()[: IMAGES[network]]
+    begun, x = circumstances(), images()[: IMAGES[network]]
     prepare: dict[str, Callable[[], Callable[[], float]]] = {
         "hand": lambda: partial(timed, getattr(hand_written, backend)(x.reshape(-1, 784), BATCH, network)),
         "package": lambda: package_epoch(x, network),
@@ -106,8 +106,8 @@ def measure(backend: str, network: str, contestants: list[str], repetitions: int
     turns = {name: prepare[name]() for name in contestants if name != "article"}
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(repetitions + 1):
-        for name, run in turns.items():
-            value = run()
+        for name in list(turns)[:: -1 if turn % 2 else 1]:  # each goes first in every other turn
+            value = turns[name]()
             if turn:
                 seconds[name].append(round(value, 4))
         print(network, backend, {n: s[-1] for n, s in seconds.items() if s}, file=sys.stderr, flush=True)
@@ -115,7 +115,7 @@ def measure(backend: str, network: str, contestants: list[str], repetitions: int
     if "article" in contestants:
         seconds["article"] = [round(article_epoch(x))]
     parts = {"step_ms": torch_step(x[:BATCH], network)} if backend == "torch" and len(contestants) > 1 else {}
-    return {"seconds": seconds, "peak_mb": round(peak), "images": len(x), **parts, **circumstances()}
+    return {"seconds": seconds, "peak_mb": round(peak), "images": len(x), **parts, **begun}
 
 
 def timed(work: Callable[[], Any]) -> float:

@@ -220,7 +220,7 @@ def spectrum(values: ArrayLike, threshold: float | None = None, log: bool = Fals
         ax.text(len(v) + 0.5, threshold, f"{threshold:g}", color=PALETTE[1], ha="right", va="bottom", bbox=behind)
     if log and v[0] > 0:
         ax.set_yscale("log")
-        ax.set_ylim(bottom=v[v > 0].min() / 3)
+        ax.set_ylim(bottom=min(v[v > 0].min(), threshold or np.inf) / 3)  # the line is seen, too
     ax.set(xlabel="dimension, by rank", ylabel="variance", xlim=(0.3, len(v) + 0.7))
     ax.xaxis.set_major_locator(ticker.MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
     ax.grid(False, axis="x")

@@ -103,8 +103,15 @@ def test_a_typed_number_becomes_the_number_of_the_run() -> None:
         ("2.952<!-- =k:.3f -->", 2.9521, True),
         ("2.952<!-- =k:.3f -->", 2.9526, False),
         ("−0.50<!-- =k:.2f -->", -0.5, True),
-        ("100<!-- =k:.0f~5% -->", 104.0, True),
-        ("100<!-- =k:.0f~5% -->", 106.0, False),
+        ("100<!-- =k:.0f~5% -->", 105.0, True),
+        ("100<!-- =k:.0f~5% -->", 105.6, False),
+        ("100<!-- =k:.0f~5% -->", 95.3, True),
+        ("100<!-- =k:.0f~5% -->", 94.7, False),
+        ("100<!-- =k:.0f~900% -->", 999.0, True),
+        ("100<!-- =k:.0f~900% -->", 1001.0, False),  # a tolerance of more than 100 % is no leave for any number
+        ("100<!-- =k:.0f~900% -->", -100.0, False),
+        ("0.0<!-- =k:.1f~300% -->", -0.19, True),  # four times what is shown as zero
+        ("0.0<!-- =k:.1f~300% -->", 0.21, False),
         ("12%<!-- =k:.0%~5% -->", 0.124, True),
         ("1,797<!-- =k:,d -->", 1797, True),
         ("digits<!-- =k -->", "digits", True),

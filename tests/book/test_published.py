@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,11 @@ from vaebook import published
 ROOT = Path(__file__).parents[2]
 RESULTS: dict[str, dict[str, Any]] = json.loads((ROOT / published.RESULTS).read_text("utf8"))
 
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
 ROW: dict[str, Any] = {
     "title": "A VAE",
     "source": "a paper",
@@ -26,10 +32,13 @@ ROW: dict[str, Any] = {
     "differs": "the batch size",
     "unit": "nats",
     "checked": True,
+    "seeds": 1,
+    "draws": 128,
     "seconds": 61,
     "date": "2026-11-22",
     "hardware": "2 cores",
     "versions": {"keras": "3.15"},
+    "commit": "0123456",
 }
 
 
@@ -50,7 +59,9 @@ def test_a_figure_has_its_difference_and_one_that_is_not_given_says_so() -> None
         ("−ELBO, nats", "not given", "95.50 ± 0.25", ""),
         ("−log p(x), nats", "90.0", "89.54 ± 0.25", "−0.5"),
     ]
-    assert published.measured(ROW) == "Measured: 2026-11-22, in 61 s, 2 cores, keras 3.15."
+    assert published.measured(ROW) == (
+        "Measured: 2026-11-22, in 61 s, 2 cores, keras 3.15, commit 0123456, 128 draws for log p(x), 1 seed."
+    )
 
 
 def test_bits_have_four_digits_and_a_file_no_error() -> None:
@@ -68,16 +79,20 @@ def test_a_figure_that_nobody_checked_and_a_row_that_is_not_finished_say_so() ->
 
 def test_a_row_from_another_benchmark_keeps_its_own_circumstances() -> None:
     row = {k: v for k, v in ROW.items() if k not in ("seconds", "date", "hardware", "versions")}
-    assert published.measured({**row, "measured": "long ago"}) == "Measured: long ago."
+    assert published.measured({**row, "measured": "long ago"}) == "Measured: long ago, 128 draws for log p(x), 1 seed."
 
 
 def test_every_result_stands_on_the_page(pages: dict[str, BeautifulSoup]) -> None:
-    for part in ("table", "dl"):  # the figures, and where they come from
-        shown = pages["book/published.html"].select_one(f"article {part}")
-        text = shown.get_text(" ", strip=True).replace("’", "'") if shown else ""
-        assert RESULTS
-        for row in RESULTS.values():
-            assert published.titled(row) in text
+    def text(node: Any) -> str:
+        return str(node.get_text(" ", strip=True).replace("’", "'"))
+
+    page = pages["book/published.html"]
+    shown = [tuple(text(cell) for cell in row.select("td")) for row in page.select("article table tbody tr")]
+    assert RESULTS and shown == published.figures(RESULTS)
+    sources = [text(item) for item in page.select("article dl dt")]
+    assert sources == [published.titled(row) for row in RESULTS.values()]
+    for item, row in zip(page.select("article dl dd"), RESULTS.values(), strict=True):
+        assert published.measured(row) in text(item)
 
 
 def test_the_gated_network_meets_pythaes_figure_as_the_page_says() -> None:
@@ -88,7 +103,19 @@ def test_the_gated_network_meets_pythaes_figure_as_the_page_says() -> None:
 def test_every_result_says_what_it_must() -> None:
     for name, row in RESULTS.items():
         assert set(row["theirs"]) <= set(row["ours"]), name
-        assert "measured" in row or (len(row["commit"]) >= 7 and row["date"] >= "2026"), name
+        assert "measured" in row or row["date"] >= "2026", name
+
+
+@pytest.mark.parametrize("results", ["published", "scale", "training_speed"])
+def test_the_commit_of_a_result_has_the_program_that_found_it(results: str) -> None:
+    """And all of it: a commit with a + was changed before it ran."""
+    found = json.loads((ROOT / f"benchmarks/results/{results}.json").read_text("utf8"))
+    commits = {result["commit"] for result in found.values() if "measured" not in result}
+    assert commits
+    if git("rev-parse", "--is-shallow-repository") != "false":
+        pytest.skip("a clone without its history knows no other commits")
+    for commit in commits:
+        git("cat-file", "-e", f"{commit}:benchmarks/{results}.py")
 
 
 def test_the_recipes_and_the_results_say_the_same(benchmark: Any) -> None:
@@ -142,12 +169,39 @@ def test_training_that_stops_and_goes_on_is_training_that_never_stopped(
     images = benchmark.Images(x, x, x)
     recipe = replace(benchmark.RECIPES[name], epochs=3, batch_size=20, rates={0: 1e-3, 2: 1e-4})
 
-    def trained(file: str, minutes: float) -> tuple[int, list[Any]]:
-        vae = recipe.model()
-        epoch, _ = benchmark.train(recipe, images, vae, tmp_path / file, minutes)
-        return epoch, vae.get_weights()
+    parts, whole = tmp_path / "parts.weights.h5", tmp_path / "whole.weights.h5"
 
-    assert [trained("parts.weights.h5", 1e-9)[0] for _ in range(2)] == [1, 2]  # one epoch a sitting
-    assert trained("parts.weights.h5", 0.0)[0] == 2
-    for a, b in zip(trained("parts.weights.h5", 1e-9)[1], trained("whole.weights.h5", np.inf)[1], strict=True):
+    def trained(file: Path, minutes: float) -> tuple[int, list[Any]]:
+        vae = recipe.model()
+        return benchmark.train(recipe, images, vae, file, minutes), vae.get_weights()
+
+    assert [trained(parts, 1e-9)[0] for _ in range(2)] == [1, 2]  # one epoch a sitting
+    seconds = benchmark.log_of(parts)["seconds"]
+    assert trained(parts, 0.0)[0] == 2
+    for a, b in zip(trained(parts, 1e-9)[1], trained(whole, np.inf)[1], strict=True):
         assert_array_equal(a, b)
+    logs = benchmark.log_of(parts), benchmark.log_of(whole)
+    assert logs[0]["metrics"] == logs[1]["metrics"] and logs[0]["metrics"]["distortion"] > 0
+    assert trained(parts, np.inf)[0] == 3 and benchmark.log_of(parts)["metrics"] == logs[0]["metrics"]  # at its end
+    assert logs[0]["seconds"] > seconds > 0
+    benchmark.log_file(parts).unlink()
+    assert benchmark.log_of(parts)["seconds"] is None  # and not those of the last sitting
+
+
+def test_a_training_that_is_repeated_may_be_stopped_too(
+    benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    monkeypatch.setattr(benchmark, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(benchmark, "RESULTS", tmp_path / "published.json")
+    monkeypatch.setattr(benchmark, "measure", lambda name, *how: measured.append(how) or ROW)
+    for arguments in ([], [], ["--again"]):
+        monkeypatch.setattr(sys, "argv", ["published.py", "flax", *arguments])
+        benchmark.main()
+    assert measured == [(np.inf, False), (np.inf, True)]  # a finished row is measured once, and again
+    for file in (benchmark.checkpoint("flax"), benchmark.log_file(benchmark.checkpoint("flax"))):
+        file.touch()  # of the repetition, which was stopped
+    monkeypatch.setattr(sys, "argv", ["published.py", "flax"])
+    benchmark.main()
+    assert measured[2:] == [(np.inf, False)]  # it goes on
+    assert [p.name for p in tmp_path.iterdir()] == ["published.json"]

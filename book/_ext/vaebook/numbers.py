@@ -1,7 +1,7 @@
 """Numbers in the prose: typed for a plain notebook, taken from the run for the page.
 
     2.952<!-- =key:.3f -->                  this page's `glue("key", value)`, formatted with `.3f`
-    2.952<!-- =01_data.md::key:.3f~5% -->   another page's; may differ from the typed one by 5 %
+    2.952<!-- =01_data.md::key:.3f~5% -->   another page's; may be 1.05 times as large, or 1.05 times as small
 
 The typed values are those of the embedded edition (the digits, on TensorFlow). Its build warns where the run
 says something else, and records every value in `_build/numbers.json`, from which `tools/pairs.py` mends the
@@ -52,13 +52,18 @@ class Number:
         return cls(line, match["typed"], match["page"], match["key"], match["format"] or "s", tolerance)
 
     def agrees(self, value: Any) -> bool:
-        """Whether the typed text is what the run gives, within the stated tolerance."""
+        """Whether the typed text is what the run gives, or off by a factor of at most 1 + tolerance.
+
+        A typed zero, which no factor reaches, stands for all that is shown as one: half a unit of its last digit.
+        """
         if self.typed == shown(value, self.format):
             return True
         if not self.tolerance:
             return False
-        typed = plain(self.typed)
-        return abs(typed - value) <= self.tolerance * abs(value)
+        typed, factor = plain(self.typed), 1.0 + self.tolerance
+        if typed == 0.0:
+            return bool(abs(value) <= factor * half_unit(self.typed))
+        return bool(1.0 / factor <= value / typed <= factor)
 
 
 def shown(value: Any, spec: str) -> str:
@@ -76,6 +81,16 @@ def plain(text: str) -> float:
     percent = text.endswith("%")
     number = float(text.rstrip("%").replace("−", "-").replace(",", ""))
     return number / 100 if percent else number
+
+
+def half_unit(text: str) -> float:
+    """Half of what the last digit of a typed number counts.
+
+    >>> half_unit("0.0"), half_unit("0%")
+    (0.05, 0.005)
+    """
+    decimals = len(text.rstrip("%").partition(".")[2])
+    return 0.5 * 10.0**-decimals / (100.0 if text.endswith("%") else 1.0)
 
 
 def find(text: str) -> list[Number]:

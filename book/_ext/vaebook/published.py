@@ -86,10 +86,14 @@ def circumstances(results: dict[str, Any]) -> nodes.definition_list:
 
 def measured(row: dict[str, Any]) -> str:
     if "measured" in row:
-        return f"Measured: {row['measured']}."
-    ran = f", in {shown_time(row['seconds'])}" if "seconds" in row else ""
-    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-    return f"Measured: {row['date']}{ran}, {row['hardware']}, {versions}."
+        facts = [row["measured"]]
+    else:
+        ran = [f"in {shown_time(row['seconds'])}"] if "seconds" in row else []
+        versions = [f"{name} {version}" for name, version in row["versions"].items()]
+        facts = [row["date"], *ran, row["hardware"], *versions, f"commit {row['commit']}"]
+    draws = [f"{row['draws']} draws for log p(x)"] if "draws" in row else []
+    seeds = [f"{row['seeds']} seed{'s' * (row['seeds'] > 1)}"] if "seeds" in row else []
+    return f"Measured: {', '.join((*facts, *draws, *seeds))}."
 
 
 def setup(app: Sphinx) -> None:
