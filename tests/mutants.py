@@ -89,7 +89,7 @@ MUTANTS = [
     ),
     Mutant("importance weights averaged in logarithms", "bounds.py", "return log_mean_exp(log_w, axis=0)",
            "return ops.mean(log_w, axis=0)", "test_bounds.py"),
-    Mutant("scores depend on the place", "_randomness.py", "hashlib.shake_128(row.tobytes())",
+    Mutant("scores depend on the place", "_randomness.py", "hashlib.shake_128((row + 0.0).tobytes())",
            "hashlib.shake_128(bytes([len(x)]) + np.random.bytes(4))", "test_randomness.py"),
     Mutant("order not from the seed", "_randomness.py", "np.random.default_rng(self.epoch_seed())",
            "np.random.default_rng()", "test_randomness.py"),

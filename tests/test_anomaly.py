@@ -6,7 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import tracemalloc
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -70,18 +72,16 @@ def test_scikit_learns_check(estimator: VAEDetector, check: Any) -> None:
 
 
 def test_pipeline_and_grid_search() -> None:
-    """Parameters are found by name; folds are cut and models cloned as for any estimator."""
-    x = rows(120, 1)
-    y = np.ones(len(x))
-    strange = np.concatenate([x, x[::-1] * [1.0, 1.0, -1.0, 1.0] + [0, 0, 0.05, 40.0]])
-    label = np.concatenate([y, -y])
+    """Parameters are found by name and reach the detector; folds are cut and models cloned as for any estimator."""
+    odd = rows(12, 2) * [1.0, 1.0, -1.0, 1.0] + [0.0, 0.0, 0.02, 0.0]  # the third column is out of step
+    x, label = np.concatenate([rows(120, 1), odd]), np.repeat([1, -1], [120, 12])
     pipeline = make_pipeline(StandardScaler(), VAEDetector(**SMALL))
-    search = GridSearchCV(
-        pipeline, {"vaedetector__criterion": ["elbo", "iwae"]}, scoring="roc_auc", cv=StratifiedKFold(2)
-    )
-    search.fit(strange, label)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert search.predict(strange).shape == label.shape
+    criteria = {"vaedetector__criterion": ["reconstruction", "elbo"]}
+    search = GridSearchCV(pipeline, criteria, scoring="roc_auc", cv=StratifiedKFold(2)).fit(x, label)
+    reconstruction, elbo = search.cv_results_["mean_test_score"]
+    assert reconstruction != elbo
+    assert min(reconstruction, elbo) > 0.7  # about 0.9; guessing has 0.5
+    assert search.predict(x).shape == label.shape
 
 
 def test_feature_names_of_a_frame_are_kept_and_compared() -> None:
@@ -132,6 +132,53 @@ def test_a_fit_that_is_broken_off_spoils_no_other(detector: VAEDetector, monkeyp
     assert_array_equal(VAEDetector(**SMALL).fit(x).score_samples(x), detector.score_samples(x))
 
 
+@pytest.mark.parametrize("columns", [FEATURES, FEATURES - 1])
+def test_a_fit_that_is_broken_off_leaves_the_one_before(
+    detector: VAEDetector, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one attribute is of the new rows: the next score, threshold and p-value are those of the old fit."""
+    x, held_out = rows(60, 3), rows(50, 1)
+    fitted = pickle.loads(pickle.dumps(detector)).calibrate(held_out, alpha=0.1)
+    scores, alarms, p = fitted.score_samples(x), fitted.predict(x), fitted.p_values(x)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(anomaly._shared, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fitted.fit(5.0 * rows(80, 2)[:, :columns])
+    assert_array_equal(fitted.score_samples(x), scores)
+    assert_array_equal(fitted.predict(x), alarms)
+    assert_array_equal(fitted.p_values(x), p)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_fork_while_another_thread_trains_waits_for_nobody() -> None:
+    """The child has the lock as it was, but no thread that would ever release it."""
+    held, done = threading.Event(), threading.Event()
+
+    def train() -> None:
+        with _shared.LOCK:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    held.wait()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # JAX and Python warn of forks; this child computes nothing
+            child = os.fork()
+        if child == 0:
+            os._exit(0 if _shared.LOCK.acquire(timeout=5.0) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert _shared.LOCK.locked()  # in the parent it is held as before
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_scores_do_not_depend_on_the_precision_of_other_fits() -> None:
     x, make = rows(60, 0), {"epochs": 2, "hidden": (5,), "random_state": 0}
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -163,7 +210,7 @@ def test_scores_are_the_models_own_bounds(detector: VAEDetector) -> None:
     estimate = vae.elbo(images, k=64)
     difference = detector.score_samples(x) - estimate.value
     assert abs(difference.mean()) < 5 * difference.std() / np.sqrt(len(x))
-    iwae = clone(detector).set_params(criterion="iwae").fit(rows(300, 0))
+    iwae = fitted_by("iwae")
     log_w = iwae.vae().log_weights(images, k=iwae.draws, seed=iwae._seed)
     assert_allclose(iwae.score_samples(x), bounds.iwae(log_w), rtol=1e-4, atol=1e-4)  # float32 sums, other shapes
 
@@ -262,6 +309,40 @@ def test_without_validation_all_passes_are_made() -> None:
     assert fitted.n_iter_ == 30 and len(fitted.validation_elbo_) == 0
 
 
+FEW = {"batch_size": 8, "hidden": (4,), "latent_dim": 2, "random_state": 0}  # another make, of cheap steps
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(5, 17), (9, 9), (4, 8), (3, 40), (1, 1)])
+def test_all_passes_are_made_whatever_looks_they_are_cut_into(epochs: int, steps: int) -> None:
+    """Looks of 2 passes cut 5 into 2 + 2 + 1: the last is made too."""
+    fitted = VAEDetector(epochs=epochs, validation_fraction=0, **FEW).fit(rows(8 * steps, 0))
+    assert fitted.n_iter_ == epochs
+
+
+def test_the_last_shorter_look_is_one_like_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts for ``patience``, and the best weights may be of a look before it."""
+    x = rows(17 * 8 + 15, 0)
+    found: Iterator[float] = iter(())
+    monkeypatch.setattr(_shared.Compiled, "elbo", lambda *_: next(found))
+
+    def fit(elbos: list[float], **settings: Any) -> VAEDetector:
+        nonlocal found
+        found = iter(elbos)
+        return VAEDetector(verbose=True, **(FEW | settings)).fit(x)
+
+    first, second = fit([3.0], epochs=2), fit([3.0, 4.0], epochs=4)
+    capsys.readouterr()
+    best_first, best_second = fit([3.0, 2.0, 1.0], epochs=5), fit([3.0, 4.0, 1.0], epochs=5)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["pass 2", "pass 4", "pass 5"] * 2
+    assert best_first.n_iter_ == 5 and best_first.validation_elbo_.tolist() == [3.0, 2.0, 1.0]
+    assert_array_equal(best_first.score_samples(x), first.score_samples(x))
+    assert_array_equal(best_second.score_samples(x), second.score_samples(x))
+    assert fit([3.0, 2.0], epochs=5, patience=1).n_iter_ == 4  # stopped before it
+
+
 @pytest.mark.parametrize(("n", "p"), [(2, 4), (3, 12), (129, 4)])
 def test_odd_sizes(n: int, p: int) -> None:
     """Two rows, more columns than rows, one row more than a batch."""
@@ -279,6 +360,17 @@ def test_constant_columns_and_far_values_score_finite() -> None:
     assert np.isfinite(scores).all() and (fitted.predict(far) == -1).all()
 
 
+def test_raw_values_beyond_what_scores_tell_apart_are_refused() -> None:
+    """Each would count as 10,000, and all rows be one; among rows within, a far one is still an anomaly."""
+    x = np.random.default_rng(0).normal(0.0, 1.0, (100, FEATURES))
+    raw = VAEDetector(standardize=False, **SMALL)
+    for wrong in (5e4 + 1e4 * x, 1e4 * x):
+        with pytest.raises(ValueError, match=r"^X: expected values from -10000 to 10000 with standardize=False, got "):
+            raw.fit(wrong)
+    far = x[:2] + np.array([[9e8, 0, 0, 0], [0, -2e4, 0, 0]])
+    assert (raw.fit(x).predict(far) == -1).all()
+
+
 def test_images_and_their_rows_score_alike(digits: Array) -> None:
     settings = {"likelihood": "bernoulli", "standardize": False, **SMALL}
     images = VAEDetector(**settings).fit(digits[:200])
@@ -286,6 +378,7 @@ def test_images_and_their_rows_score_alike(digits: Array) -> None:
     assert images.n_features_in_ == 64
     assert_array_equal(images.score_samples(digits[200:]), flat.score_samples(digits[200:].reshape(-1, 64)))
     assert images.explain(digits[:5]).distortion.shape == (5, 8, 8, 1)
+    assert_array_equal(images.score_samples(digits[200:205].tolist()), images.score_samples(digits[200:205]))
     with pytest.raises(ValueError, match=r"X: the bernoulli likelihood is for values in \[0, 1\], got 0 to 16"):
         images.predict(digits * 16)
 
@@ -316,6 +409,7 @@ def test_long_tables_need_little_room_beside_themselves(detector: VAEDetector, m
         ({"contamination": 0.0}, r"contamination: expected a number in \(0, 0.5\], got 0.0"),
         ({"contamination": 0.6}, "contamination"),
         ({"validation_fraction": 1}, "validation_fraction"),
+        ({"validation_fraction": None}, "validation_fraction: expected a finite number of at least 0, got None"),
         ({"latent_dim": 0}, "latent_dim: expected a whole number of at least 1, got 0"),
         ({"epochs": 1.5}, "epochs"),
         ({"batch_size": 0}, "batch_size"),
@@ -343,9 +437,16 @@ def test_bad_rows_are_refused(detector: VAEDetector) -> None:
         VAEDetector().fit(rows(1, 0))
 
 
-def test_training_that_diverges_is_an_error() -> None:
-    with pytest.raises(ValueError, match="learning_rate: training diverged"):
-        VAEDetector(learning_rate=1e30, validation_fraction=0, **SMALL).fit(rows(100, 0))
+def test_training_that_diverges_is_an_error_and_leaves_no_model(detector: VAEDetector) -> None:
+    x = rows(100, 0)
+    wild = VAEDetector(learning_rate=1e30, validation_fraction=0, **SMALL)
+    for fitted in (wild, pickle.loads(pickle.dumps(detector)).set_params(**wild.get_params())):
+        with pytest.raises(ValueError, match="learning_rate: training diverged"):
+            fitted.fit(x)
+    with pytest.raises(NotFittedError):
+        wild.predict(x)
+    assert_array_equal(fitted.score_samples(x), detector.score_samples(x))
+    assert_array_equal(fitted.predict(x), detector.predict(x))
 
 
 # -- moving it about -------------------------------------------------------------------------------------------------

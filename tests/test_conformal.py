@@ -58,6 +58,12 @@ def test_fewest_rows_that_can_promise_alpha() -> None:
         conformal_threshold(scores[:18], 0.05)
 
 
+def test_largest_alpha_flags_below_the_largest_score() -> None:
+    """Rounding to the rank that is meant must not go beyond the last of the scores."""
+    threshold = conformal_threshold([1.0, 2.0, 3.0], np.nextafter(1, 0))
+    assert (threshold.rank, threshold.offset) == (3, 3.0)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 1.5, float("nan"), "0.1", True])
 def test_alpha_out_of_range_is_refused(alpha: Any) -> None:
     with pytest.raises(ValueError, match="alpha"):

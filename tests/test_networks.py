@@ -31,6 +31,22 @@ def test_encoders_have_a_mean_and_a_log_variance_or_a_code(encoder: Any) -> None
     assert encoder(SHAPE, 5, (6,), variational=False).output_shape == (None, 5)
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_images_have_their_channels_last_whatever_keras_is_set_to(builder: str) -> None:
+    usual = BUILDERS[builder](0)
+    try:
+        keras.config.set_image_data_format("channels_first")
+        other = BUILDERS[builder](0)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert other.output_shape == usual.output_shape
+    x = np.random.default_rng(0).random((3, *usual.input_shape[1:]), np.float32)
+    for a, b in zip(
+        keras.tree.flatten(other.predict(x, verbose=0)), keras.tree.flatten(usual.predict(x, verbose=0)), strict=True
+    ):
+        assert_allclose(a, b, rtol=1e-6)
+
+
 @pytest.mark.parametrize("decoder", [mlp_decoder, conv_decoder])
 @pytest.mark.parametrize(
     ("likelihood", "channels"),

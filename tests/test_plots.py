@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from itertools import combinations
@@ -73,10 +75,18 @@ def _shown(figure: Figure) -> list[Text]:
 
 
 def test_importing_leaves_matplotlib_alone() -> None:
-    """Only use_style() changes settings; it was called by the fixture, and undone by matplotlib's own means."""
-    assert mpl.rcParams["figure.facecolor"] == plots.PAPER
-    with plt.style.context("default"):
-        assert mpl.rcParams["figure.facecolor"] == "white"
+    """Only use_style() changes settings. In a new process: here the fixture has called it."""
+    code = """
+import matplotlib
+before = dict(matplotlib.rcParams)
+import vae_tutorial.plots
+changed = lambda: {name for name, value in matplotlib.rcParams.items() if value != before[name]}
+assert not changed(), changed()
+vae_tutorial.plots.use_style()
+assert "figure.facecolor" in changed()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_figure_has_at_most_three_sizes_of_type(figure: Figure) -> None:
@@ -242,6 +252,10 @@ def test_manifold_puts_each_image_at_its_point() -> None:
         (lambda: plots.latent_scatter(_random(2, 2), np.array([0, 1]), ["a"]), "from 0 to 0, got 0 to 1"),
         (lambda: plots.curves([1, 2], {"PCA": [1, 2, 3]}), "PCA: expected 2 values, one for each x"),
         (lambda: plots.training_curves({"acc": [1.0]}), "history: expected elbo, rate, distortion or loss, got acc"),
+        (
+            lambda: plots.training_curves({"loss": [1.0] * 9, "val_loss": [1.0] * 2}),
+            "history: 2 validation values of 9",
+        ),
         (lambda: plots.rate_distortion([1, 2], [1, 2], [1]), "expected one length, got 2, 2, 1"),
         (lambda: plots.histograms({"a": [np.inf]}), "a: numbers must be finite"),
     ],
@@ -296,6 +310,7 @@ def test_spectrum_is_sorted_and_shows_what_exceeds_the_threshold() -> None:
     full = [bar.get_facecolor()[:3] == to_rgb(plots.PALETTE[0]) for bar in ax.patches]
     assert full == [True, True, False]
     assert plots.spectrum([0.0, 0.0], log=True).get_yscale() == "linear"  # nothing to take the logarithm of
+    assert plots.spectrum([0.2, 1.0], threshold=0.01, log=True).get_ylim()[0] < 0.01  # a line that no bar reaches
 
 
 def test_there_may_be_more_series_than_colours() -> None:
@@ -312,6 +327,13 @@ def test_curves_show_the_mean_of_runs_in_their_range() -> None:
     (band,) = ax.collections
     assert band.get_paths()[0].get_extents().extents.tolist() == [1, 1, 4, 9]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "2", "4"]
+
+
+def test_validation_stands_at_the_epochs_at_which_it_was_measured() -> None:
+    figure = plots.training_curves({"loss": np.arange(10.0), "val_loss": np.arange(5.0)})  # validation_freq=2
+    training, validation = figure.axes[0].lines
+    assert_allclose(training.get_xdata(), np.arange(10) + 0.5)
+    assert_allclose(validation.get_xdata(), [2, 4, 6, 8, 10])
 
 
 @pytest.mark.parametrize("wrap", [dict, lambda h: SimpleNamespace(history=h)], ids=["dict", "History"])

@@ -6,12 +6,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
+from numpy.testing import assert_array_equal
 from scipy import stats
 
-from vae_tutorial._randomness import Batches, common_uniforms, row_shifts, shifted_normals
+from vae_tutorial._randomness import Batches, LimitedBatches, common_uniforms, row_shifts, shifted_normals
 
 
 def normals(uniforms: Any, shifts: Any) -> Any:
@@ -80,7 +82,7 @@ def test_common_uniforms_follow_from_every_part_of_the_seed() -> None:
         assert (u != common_uniforms(5, 3, *other)).all()
 
 
-def test_noise_is_standard_normal_and_independent_over_draws_images_and_dimensions() -> None:
+def test_noise_is_standard_normal_and_independent_over_draws_and_dimensions() -> None:
     k, n, d = 2000, 3, 2
     x = np.random.default_rng(1).random((n, 4, 4, 1), np.float32)
     eps = normals(common_uniforms(k, d, 0, 0), row_shifts(x, d))
@@ -95,13 +97,48 @@ def test_noise_is_standard_normal_and_independent_over_draws_images_and_dimensio
 def test_noise_of_two_images_is_independent_over_their_shifts() -> None:
     """For one pair of shifts the two are functions of each other; over random shifts their products average to zero.
 
-    The average over 4000 images of one draw then errs like that of fresh noise: 1/√n.
+    Noise and product have variance 1, so that the average of 4000 errs by 1/√4000, as that of fresh noise does. Shifts
+    are drawn, or those of images of which each pair differs by the last bit of one pixel.
     """
-    shifts = np.random.default_rng(2).random((4000, 1), np.float32)
-    eps = normals([[0.3], [0.8]], shifts)[:, :, 0]
-    for draw in eps:
+    rng = np.random.default_rng(3)
+    x = rng.random((4000, 4, 4, 1), np.float32)
+    nearly_x = x.copy()
+    nearly_x[:, 0, 0, 0] = np.nextafter(x[:, 0, 0, 0], np.float32(2))
+    drawn, of_images = rng.random((2, 4000, 1), np.float32), [row_shifts(images, 1) for images in (x, nearly_x)]
+    for draw in normals([[0.3], [0.8]], drawn[0])[:, :, 0]:
         assert stats.kstest(draw, "norm").pvalue > 1e-3
-    assert abs(eps.mean(axis=1)).max() < 4 / np.sqrt(4000)
+    for pair in (drawn, of_images):
+        one, other = (normals([[0.3], [0.8]], shifts)[:, :, 0] for shifts in pair)
+        for average in (one.mean(axis=1), other.mean(axis=1), (one * other).mean(axis=1)):
+            assert abs(average).max() < 4 / np.sqrt(4000)
+
+
+def test_a_negative_zero_is_a_zero() -> None:
+    x = np.zeros((1, 4, 4, 1), np.float32)
+    assert_array_equal(row_shifts(-x, 3), row_shifts(x, 3))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_limited_epochs_pass_over_all_images_in_turn(shuffle: bool) -> None:
+    """However many steps an epoch has, five batches are a pass. An order follows from seed and steps alone."""
+    rows, clock = np.arange(45), {"step": 0}
+
+    def seen(batches: Batches, steps: int, epochs: int) -> list[Any]:
+        found = []
+        for epoch in range(epochs):
+            clock["step"] = epoch * steps
+            batches.on_epoch_begin()
+            found += [batches[i][0] for i in range(len(batches))]
+        return found
+
+    passes = seen(Batches([rows], 10, (lambda: [3, clock["step"]]) if shuffle else None), 5, 3)
+    assert sorted(np.concatenate(passes[5:10])) == list(rows)
+    for steps in (3, 5, 7):
+        limited = LimitedBatches([rows], 10, lambda: (3, clock["step"]), steps, shuffle)
+        found = seen(limited, steps, 15 // steps)
+        assert len(found) == 15 // steps * steps
+        for batch, expected in zip(found, passes, strict=False):
+            assert_array_equal(batch, expected)
 
 
 def test_noise_at_the_ends_of_the_interval_is_finite() -> None:

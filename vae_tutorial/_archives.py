@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import gzip
 import http.client
+import lzma
 import math
 import queue
 import threading
 import time
+import tokenize
 import urllib.error
 import urllib.request
 import zipfile
@@ -34,10 +36,11 @@ LARGEST_DOWNLOAD = 64 * 2**20  # bytes
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Turn every error that reading a damaged file can end in into a ValueError with the file's name."""
-    damage = (ValueError, RuntimeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+    packed = (EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+    parsed = (ValueError, TypeError, RuntimeError, MemoryError, tokenize.TokenError)  # a header is a Python literal
     try:
         yield
-    except (OSError, *damage) as problem:
+    except (OSError, *packed, *parsed) as problem:
         raise ValueError(f"{path}: {problem}") from problem
 
 

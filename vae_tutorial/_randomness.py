@@ -49,6 +49,42 @@ class Batches(keras.utils.PyDataset):
         return tuple(a[rows] for a in self.arrays)
 
 
+class LimitedBatches(Batches):
+    """So many batches an epoch, whatever the number of images: each epoch goes on where the last one stopped.
+
+    ``clock`` gives a seed and the number of steps so far. Every pass over all the images has its own order, and where
+    in which pass an epoch begins follows from the steps alone.
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        batch_size: int,
+        clock: Callable[[], tuple[int, int]],
+        steps: int,
+        shuffle: bool = True,
+    ) -> None:
+        self.clock, self.steps, self.shuffle = clock, steps, shuffle
+        super().__init__(arrays, batch_size)
+
+    def on_epoch_begin(self) -> None:
+        seed, step = self.clock()
+        whole = super().__len__()
+        self.first = step % whole
+        passes = range(step - self.first, step + self.steps, whole)
+        self.orders = [np.random.default_rng([seed, p]).permutation(len(self.order)) for p in passes]
+        if not self.shuffle:
+            self.orders = [self.order] * len(passes)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, i: int) -> tuple[NDArray[Any], ...]:
+        p, i = divmod(self.first + i, super().__len__())
+        rows = self.orders[p][i * self.batch_size : (i + 1) * self.batch_size]
+        return tuple(a[rows] for a in self.arrays)
+
+
 def common_uniforms(k: int, d: int, *seed: int) -> NDArray[np.float32]:
     """Uniform noise that all images share, the same on every back end: (k, d)"""
     return np.random.default_rng(seed).random((k, d), dtype=np.float32)
@@ -59,7 +95,7 @@ def row_shifts(x: NDArray[np.float32], d: int) -> NDArray[np.float32]:
 
     It depends on nothing else: not on the image's place, nor on the images around it.
     """
-    digests = b"".join(hashlib.shake_128(row.tobytes()).digest(4 * d) for row in x)
+    digests = b"".join(hashlib.shake_128((row + 0.0).tobytes()).digest(4 * d) for row in x)  # −0 is 0
     return (np.frombuffer(digests, "<u4").reshape(len(x), d) * 2.0**-32).astype(np.float32)
 
 

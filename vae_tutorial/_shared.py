@@ -6,6 +6,7 @@ again; and what is only arrays can be pickled, copied, and moved from one back e
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from vae_tutorial.models import VAE, posterior
 Rows = NDArray[np.float32]
 Float = NDArray[np.float64]
 
-STEPS = 32  # at least so many between two looks at the validation rows, since a look costs as much as a few steps
+STEPS = 32  # about so many between two looks at a small table's validation rows: a look costs as much as a few steps
 LOCK = threading.Lock()  # the threads of a parallel search take turns too
 
 
@@ -100,17 +101,19 @@ def train(
     verbose: bool = False,
 ) -> Trained:
     """At most ``epochs`` passes over the rows ``x``, stopped early by the ELBO of the validation rows, if any."""
-    looks = min(epochs, max(1, epochs * steps_a_pass(len(x), make.batch_size) // STEPS))
-    passes = epochs // looks
+    steps = steps_a_pass(len(x), make.batch_size)
+    usual = max(1, epochs // max(1, epochs * steps // STEPS))  # passes from look to look, until a rest is left
     with LOCK, _given_up_when_broken_off():
         compiled = _compiled(make)
-        compiled.vae.restart(make.build(seed))
-        batches = WholeBatches(x, make.batch_size, passes, lambda: [compiled.vae.seed, int(compiled.vae.step)])
-        stopping = ValidationELBO(patience, passes, verbose)
-        if validation is not None:
-            stopping.measure = lambda: compiled.elbo(validation, draws, seed)
-        history = compiled.vae.fit(batches, epochs=looks, verbose=0, shuffle=False, callbacks=[stopping])
-        return Trained(compiled.vae.get_weights(), np.array(stopping.values), passes * len(history.epoch))
+        vae = compiled.vae
+        vae.restart(make.build(seed))
+        looks = Looks(None if validation is None else lambda: compiled.elbo(validation, draws, seed), patience, verbose)
+        for passes, times in (usual, epochs // usual), (epochs % usual, 1):  # in one fit all epochs have one length
+            if passes and not looks.over:
+                looks.passes = passes
+                batches = WholeBatches(x, make.batch_size, passes, lambda: [vae.seed, int(vae.step)])
+                vae.fit(batches, epochs=times, verbose=0, shuffle=False, callbacks=[looks])
+        return Trained(looks.best or vae.get_weights(), np.array(looks.values), looks.done)
 
 
 def parts(make: Make, weights: list[Rows], x: Rows, draws: int, seed: int) -> Parts:
@@ -156,22 +159,32 @@ class WholeBatches(Batches):
         self.order = np.concatenate([np.resize(rng.permutation(rows), self.whole) for _ in range(self.passes)])
 
 
-class ValidationELBO(keras.callbacks.EarlyStopping):
-    """Stop when ``measure()`` no longer grows, and go back to the best weights; without one, only report."""
+class Looks(keras.callbacks.Callback):
+    """After each epoch of Keras, report; keep the weights where ``measure()`` was best, and stop when it stays below.
 
-    measure: Callable[[], float] | None = None
+    Unlike Keras's ``EarlyStopping`` it goes on counting from one ``fit`` to the next.
+    """
 
-    def __init__(self, patience: int, passes: int, verbose: bool) -> None:
-        super().__init__("val_elbo", mode="max", patience=patience, restore_best_weights=True)
-        self.passes, self.report = passes, verbose
+    def __init__(self, measure: Callable[[], float] | None, patience: int, verbose: bool) -> None:
+        super().__init__()
+        self.measure, self.patience, self.report = measure, patience, verbose
+        self.passes = 1  # in an epoch
+        self.done = 0  # passes so far
         self.values: list[float] = []
+        self.best: list[Rows] = []
+        self.waited, self.over = 0, False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        line = f"pass {self.passes * (epoch + 1)}: ELBO {(logs or {})['elbo']:.2f}"
+        self.done += self.passes
+        line = f"pass {self.done}: ELBO {(logs or {})['elbo']:.2f}"
         if self.measure is not None:
-            self.values.append(self.measure())
-            line += f", of the validation rows {self.values[-1]:.2f}"
-            super().on_epoch_end(epoch, {"val_elbo": self.values[-1]})
+            value = self.measure()
+            self.waited += 1
+            if value > max(self.values, default=-np.inf):
+                self.best, self.waited = self.model.get_weights(), 0
+            self.values.append(value)
+            self.over = self.model.stop_training = self.waited >= self.patience
+            line += f", of the validation rows {value:.2f}"
         if self.report:
             print(line, flush=True)
 
@@ -221,6 +234,18 @@ class Compiled:
 @lru_cache(maxsize=32)
 def _compiled(make: Make) -> Compiled:
     return Compiled(make)
+
+
+def _alone_after_a_fork() -> None:
+    """A thread that held the lock is not in the child, and has left the model in the midst of a step."""
+    global LOCK
+    if LOCK.locked():
+        LOCK = threading.Lock()
+        _compiled.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):  # on Windows nothing forks
+    os.register_at_fork(after_in_child=_alone_after_a_fork)
 
 
 @contextmanager

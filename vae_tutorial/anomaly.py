@@ -10,6 +10,7 @@ Four scores, all higher for more normal rows, as scikit-learn wants them; chapte
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -48,7 +49,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     Rows are tables or images. Images may come as (n, h, w, c) or flattened: the networks are dense, so the shape makes
     no difference to a score. A table of numbers needs no preparation: with ``standardize`` each column is scaled by the
-    mean and deviation that it has in the rows trained on, those held out for early stopping not among them. In a
+    mean and deviation that it has in the rows trained on, those held out for early stopping not among them. Without,
+    values must lie between ±10,000 to be trained on; one further out in a row to be scored counts as that much. In a
     pipeline before it, fill unknown cells (``SimpleImputer``) and encode categories (``OneHotEncoder``, not sparse).
 
     A row's score depends on the row and ``random_state`` alone: not on its place, the rows beside it, or how often it
@@ -61,8 +63,9 @@ class VAEDetector(OutlierMixin, BaseEstimator):
       nothing for fresh rows; ``calibrate`` does.
     - ``latent_dim``, ``hidden``: size of the code, and of the encoder's layers; the decoder has them reversed.
     - ``epochs``: passes over the training rows, at most. The ELBO of a share ``validation_fraction`` of the rows is
-      looked at after each pass, or each 32 batches where a pass has fewer; after ``patience`` looks without a new best
-      training stops, and the best weights are taken. Without such a share, 0, it makes all the passes.
+      looked at after each pass, of small tables after as many as make about 32 batches, and after the last; after
+      ``patience`` looks without a new best training stops, and the best weights are taken. Without such a share, 0, it
+      makes all the passes.
     - ``batch_size``, ``learning_rate``: of Adam.
     - ``draws``: of the code for each row while scoring.
     - ``random_state``: first weights, order of the rows, noise. With an int, two fits on one machine are equal.
@@ -111,11 +114,17 @@ class VAEDetector(OutlierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Train on rows (n, p) or images (n, h, w, c), mostly normal ones; ``y`` is ignored.
 
-        Raises ValueError for NaN or infinity, fewer than two rows, parameters out of range, and, under a Bernoulli
-        likelihood, values outside [0, 1].
+        Raises ValueError for NaN or infinity, fewer than two rows, parameters out of range, training that diverges, and
+        values outside [0, 1] under a Bernoulli likelihood, or beyond ±10,000 with ``standardize=False``. A fit that
+        fails or is broken off leaves the detector as it was.
         """
         self._check_parameters()
-        X = self._rows(X, reset=True)
+        fresh = copy.copy(self)
+        fresh._fit(fresh._rows(X, reset=True))
+        self.__dict__ = fresh.__dict__
+        return self
+
+    def _fit(self, X: Float) -> None:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         order = np.random.default_rng(seed).permutation(len(X))
         size = min(round(self.validation_fraction * len(X)), len(X) - 1)
@@ -144,7 +153,6 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         self.offset_ = float(np.percentile(scores, 100.0 * self.contamination))
         if hasattr(self, "calibration_"):
             del self.calibration_  # of the model before
-        return self
 
     def calibrate(self, X: ArrayLike, alpha: float = 0.05) -> Self:
         """Set ``offset_`` so that ``predict`` flags a fresh normal row with probability at most ``alpha``.
@@ -232,7 +240,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
                 'not. Take standardize=False, or likelihood="gaussian".'
             )
         conformal.fraction("contamination", self.contamination, 0.5)
-        if self.validation_fraction:
+        if self.validation_fraction != 0:
             conformal.fraction("validation_fraction", self.validation_fraction, 0.5)
         for name in ("latent_dim", "epochs", "batch_size", "patience", "draws"):
             _checks.count(name, getattr(self, name))
@@ -244,6 +252,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     def _rows(self, X: ArrayLike, reset: bool = False) -> Float:
         """``X`` as rows (n, p), checked by scikit-learn: finite numbers, as many columns as in ``fit``, their names."""
+        if isinstance(X, list | tuple):
+            X = np.asarray(X)
         if getattr(X, "ndim", 2) == 4:  # images
             X = np.reshape(X, (np.shape(X)[0], -1))
         kinds = [np.float64, np.float32]  # what comes in half the room is not doubled
@@ -265,6 +275,11 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             if not np.isfinite(scaler.var_).all():
                 raise ValueError(f"X: too large to standardise, got values from {X.min():g} to {X.max():g}.")
             self.location_, self.scale_ = scaler.mean_, scaler.scale_
+        elif max(-X.min(), X.max()) > FAR:
+            raise ValueError(
+                f"X: expected values from {-FAR:g} to {FAR:g} with standardize=False, got {X.min():g} to {X.max():g}. "
+                "Take standardize=True, or divide the columns by their scale."
+            )
 
     def _scaled(self, X: Float, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """The rows of ``X``, or those named, in the model's units and order."""

@@ -71,7 +71,7 @@ def conformal_threshold(calibration: ArrayLike, alpha: float = 0.05) -> Conforma
     calibration = _scores("calibration", calibration)
     alpha, n = fraction("alpha", alpha, 1.0), len(calibration)
     # α = 0.29 of n + 1 = 100 is 28.999999999999996 in floating point: the 29th score is meant
-    rank = math.floor(alpha * (n + 1) * (1 + 1e-12))
+    rank = min(math.floor(alpha * (n + 1) * (1 + 1e-12)), n)  # below n + 1 for an α next to 1, too
     if rank == 0:
         raise ValueError(
             f"calibration: alpha={alpha:g} needs at least 1/alpha − 1 = {math.ceil(1 / alpha - 1 - 1e-9)} scores of "

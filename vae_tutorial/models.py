@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import _checks, bounds, likelihoods
 from vae_tutorial._files import check_room, replacing
-from vae_tutorial._randomness import Batches, noise_tiles, rows_at_a_time, shifted_normals
+from vae_tutorial._randomness import Batches, LimitedBatches, noise_tiles, rows_at_a_time, shifted_normals
 from vae_tutorial.bounds import Tensor
 from vae_tutorial.likelihoods import Likelihood
 
@@ -71,9 +72,9 @@ class Nats(keras.metrics.Metric):
     """Mean over images of named quantities in nats, exact over batches of any size."""
 
     def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
-        super().__init__(name="nats", **kwargs)
+        super().__init__(**{"name": "nats", **kwargs})
         self.names = names
-        self.totals = self.add_weight(shape=(len(names) + 2,), initializer="zeros", name="totals")
+        self.totals = self.add_weight(shape=(len(names) + 2,), initializer="zeros", dtype="float32", name="totals")
 
     def update_state(self, values: list[Tensor], weights: Tensor) -> None:
         sums = [ops.sum(v * weights) for v in values]
@@ -85,8 +86,11 @@ class Nats(keras.metrics.Metric):
         return self.totals[-1]
 
     def result(self) -> dict[str, Tensor]:
-        means = self.totals[:-2] / ops.maximum(self.totals[-2], 1e-7)
+        means = ops.divide_no_nan(self.totals[:-2], self.totals[-2])
         return {name: means[i] for i, name in enumerate(self.names)}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "names": self.names}
 
 
 @keras.saving.register_keras_serializable("vae_tutorial")
@@ -195,6 +199,7 @@ class Autoencoder(keras.Model):
         Keras's own builds a data pipeline at each call, which takes TensorFlow a tenth of a second, and compiles anew
         for a last batch of another size. Here all batches have one size, the last one padded.
         """
+        self._recall_weights()
         outputs, size = [], rows_at_a_time(math.prod(self.image_shape))
         for start in range(0, len(x), size):
             batch = np.zeros((size, *x.shape[1:]), x.dtype)
@@ -202,6 +207,11 @@ class Autoencoder(keras.Model):
             batch[: len(rows)] = rows
             outputs.append(model.predict_on_batch(batch))
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[: len(x)], *outputs)
+
+    def _recall_weights(self) -> None:
+        """In a callback during training on JAX: Keras keeps the weights to itself between two batches."""
+        if keras.backend.backend() == "jax":
+            self.jax_state_sync()
 
     def _pixels(self, name: str, x: Any) -> Array:
         return _checks.pixels(name, x, self.image_shape, self.likelihood.bounded)
@@ -241,7 +251,8 @@ class Autoencoder(keras.Model):
         return {"optimizer": _on_any_back_end(keras.saving.serialize_keras_object(self.optimizer))}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(keras.saving.deserialize_keras_object(config["optimizer"]))
+        # one that scales the loss is in the file as such
+        self.compile(keras.saving.deserialize_keras_object(config["optimizer"]), auto_scale_loss=False)
         self.optimizer.build(self.trainable_variables)
 
     def fit(
@@ -259,14 +270,24 @@ class Autoencoder(keras.Model):
         """Keras's ``fit``: ``fit(x_train, epochs=20, batch_size=128, validation_data=x_test)``.
 
         Arrays (n, h, w, c) are checked first, and shuffled by (``seed``, steps so far): training that is saved, loaded
-        and continued sees the same batches as training that never stopped. ``y`` is ignored.
-        Raises ValueError for images of another shape, NaN, or pixels outside [0, 1] where the likelihood needs that.
+        and continued sees the same batches as training that never stopped. With ``steps_per_epoch`` an epoch begins
+        where the last one ended. ``y`` is ignored.
+        Raises ValueError for images of another shape, NaN, pixels outside [0, 1] where the likelihood needs that,
+        weights that are negative or all zero, and under a ``tf.distribute`` strategy of several replicas.
         """
+        if getattr(self, "distribute_strategy", None) and self.distribute_strategy.num_replicas_in_sync > 1:
+            raise ValueError(
+                f"tf.distribute: expected one replica, got {self.distribute_strategy.num_replicas_in_sync}, whose "
+                "losses would be added up. Several devices train one model with JAX and keras.distribution."
+            )
         if validation_data is not None:
             images, *rest = validation_data if isinstance(validation_data, tuple) else (validation_data,)
-            if len(rest) == 2 and rest[0] is None:
-                rest[0] = rest[1]  # Keras drops weights that come without a y; the model ignores it
-            validation_data = (self._pixels("validation_data", images) if _is_array(images) else images, *rest)
+            if _is_array(images):
+                images = self._pixels("validation_data", images)
+                if len(rest) == 2 and rest[1] is not None:
+                    weights = _weights("validation_data", rest[1], len(images))
+                    rest = [weights, weights]  # Keras drops weights that come without a y; the model ignores it
+            validation_data = (images, *rest)
         if not _is_array(x):
             given = {"batch_size": batch_size, "shuffle": shuffle, "sample_weight": sample_weight}
             with self._whole_executions(kwargs.get("steps_per_epoch"), kwargs.get("validation_steps")):
@@ -274,32 +295,36 @@ class Autoencoder(keras.Model):
                     x, y, validation_split=validation_split, validation_data=validation_data, **given, **kwargs
                 )
         batch_size = 32 if batch_size is None else _checks.count("batch_size", batch_size)  # 32: Keras's own default
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("class_weight: expected none, since y is ignored; give sample_weight, one for each image.")
         columns = [self._pixels("x", x)]
         if sample_weight is not None:
-            weights = _checks.array("sample_weight", sample_weight, (), "weights")
+            weights = _weights("sample_weight", sample_weight, len(columns[0]))
             columns += [weights, weights]  # Keras wants a y before the weights; the model ignores it
-        if len({len(column) for column in columns}) > 1:
-            raise ValueError(
-                f"sample_weight: expected one for each of {len(columns[0])} images, got {len(columns[1])}."
-            )
         if validation_split and validation_data is None:
             kept = _kept(len(columns[0]), validation_split)
             validation_data = tuple(column[kept:] for column in columns)
             columns = [column[:kept] for column in columns]
-        epoch_seed = (lambda: [self.seed, int(self.step)]) if shuffle else None
         kwargs.setdefault("validation_batch_size", batch_size)
-        batches = Batches(columns, batch_size, epoch_seed)  # in their own order: Keras would shuffle the batches again
+        # Batches come in their own order, which Keras would shuffle again. Keras's own limit of steps would take one
+        # epoch's batches out of the next one's order.
+        steps = kwargs.pop("steps_per_epoch", None)
+        if steps is None:
+            epoch_seed = (lambda: [self.seed, int(self.step)]) if shuffle else None
+            batches = Batches(columns, batch_size, epoch_seed)
+        else:
+            steps = _checks.count("steps_per_epoch", steps)
+            batches = LimitedBatches(columns, batch_size, lambda: (self.seed, int(self.step)), steps, shuffle)
         self._use_xla_if_it_pays(len(batches))
-        with self._whole_executions(kwargs.get("steps_per_epoch"), kwargs.get("validation_steps")):
+        with self._whole_executions(kwargs.get("validation_steps")):
             return super().fit(batches, shuffle=False, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Keras's ``evaluate``: loss and metrics in nats per image, exact over batches of any size."""
-        if _is_array(x):
-            if not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
-                x = self._pixels("x", x)
-            if y is None:
-                y = kwargs.get("sample_weight")  # as in fit
+        if _is_array(x) and not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
+            x = self._pixels("x", x)
+            if kwargs.get("sample_weight") is not None:
+                y = kwargs["sample_weight"] = _weights("sample_weight", kwargs["sample_weight"], len(x))  # as in fit
         with self._whole_executions(kwargs.get("steps")):
             return super().evaluate(x, y, batch_size, **kwargs)
 
@@ -375,14 +400,20 @@ class Autoencoder(keras.Model):
         Raises FileNotFoundError for a folder that does not exist, and OSError where there is no room or no right to
         write.
         """
-        if not overwrite or kwargs.get("zipped") is False or "://" in str(filepath):
-            return super().save(filepath, overwrite, **kwargs)  # Keras asks, writes a folder, or sends it away
+        asks = not overwrite and Path(filepath).expanduser().exists()
+        sends_away, refuses = "://" in str(filepath), Path(filepath).suffix not in (".keras", ".h5", ".hdf5")
+        if asks or sends_away or refuses or kwargs.get("zipped") is False:  # or writes a folder
+            return super().save(filepath, overwrite, **kwargs)
         with replacing(filepath) as scratch:
             super().save(scratch, **kwargs)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
         """Keras's ``save_weights``, whole or not at all, as in ``save``."""
-        if not overwrite or kwargs.get("max_shard_size") is not None:
+        asks, refuses = (
+            not overwrite and Path(filepath).expanduser().exists(),
+            not str(filepath).endswith(".weights.h5"),
+        )
+        if asks or refuses or kwargs.get("max_shard_size") is not None:
             return super().save_weights(filepath, overwrite, **kwargs)
         variables = [*self.variables, *(self.optimizer.variables if self.compiled else ())]
         with replacing(filepath) as scratch:
@@ -523,7 +554,8 @@ class VAE(Autoencoder):
 
     def encode(self, x: ArrayLike) -> Posterior:
         """Mean and log-variance of q(z|x): (n, h, w, c) -> (n, d), (n, d)"""
-        return Posterior(*super().encode(x))
+        mean, log_var = super().encode(x)
+        return Posterior(mean, np.clip(log_var, -LOG_VAR_LIMIT, LOG_VAR_LIMIT))
 
     def sample(self, n: int, seed: int = 0, draw: bool = False) -> Array:
         """Images of n codes drawn from the prior: -> (n, h, w, c)
@@ -589,6 +621,7 @@ class VAE(Autoencoder):
     def _tiles(self, x: Array, k: int, seed: int) -> Iterator[tuple[slice, slice, Array]]:
         """Log-weights tile by tile: (rows, draws, values), of a fixed number of rows, the last one padded."""
         seed = _checks.count("seed", seed, least=0)
+        self._recall_weights()
         parts = self.encoder, self.decoder, self.likelihood
         scorer = _SCORERS.get(self)
         if scorer is None or any(a is not b for a, b in zip(scorer.scored, parts, strict=True)):  # one was exchanged
@@ -680,6 +713,18 @@ def _make(config: Any) -> Any:
 def _is_array(x: Any) -> bool:
     """Whether ``x`` is an array or a tensor, and no data set or iterator."""
     return (hasattr(x, "shape") and hasattr(x, "dtype")) or isinstance(x, list)
+
+
+def _weights(name: str, weights: Any, n: int) -> Array:
+    """A weight for each of n images, (n,): none negative, and not all zero."""
+    weights = _checks.array(name, weights, (), "weights")
+    if len(weights) != n:
+        raise ValueError(f"{name}: expected weights for each of {n} images, got {len(weights)}.")
+    if weights.min() < 0.0 or not weights.max() > 0.0:
+        raise ValueError(
+            f"{name}: expected weights of 0 or more, and not all 0, got {weights.min():g} to {weights.max():g}."
+        )
+    return weights
 
 
 def _kept(n: int, validation_split: float) -> int:

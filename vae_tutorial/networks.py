@@ -20,6 +20,8 @@ from vae_tutorial.bounds import Tensor
 from vae_tutorial.likelihoods import Likelihood
 
 ImageShape = tuple[int, int, int]
+LAST = "channels_last"  # whatever Keras's own setting is: images here are (h, w, c)
+SAME = {"padding": "same", "data_format": LAST}
 
 
 @keras.saving.register_keras_serializable("vae_tutorial")
@@ -55,7 +57,7 @@ def mlp_encoder(
     _check(image_shape, latent_dim, hidden)
     init = _initializers(seed)
     x = inputs = keras.Input(image_shape, name="image")
-    h = layers.Flatten()(x)
+    h = layers.Flatten(LAST)(x)
     for units in hidden:
         h = layers.Dense(units, activation=activation, kernel_initializer=next(init))(h)
     return keras.Model(inputs, _code(h, latent_dim, variational, init), name="encoder")
@@ -102,8 +104,8 @@ def conv_encoder(
     init = _initializers(seed)
     h = inputs = keras.Input(image_shape, name="image")
     for n in filters:
-        h = layers.Conv2D(n, 3, strides=2, padding="same", activation="relu", kernel_initializer=next(init))(h)
-    h = layers.Flatten()(h)
+        h = layers.Conv2D(n, 3, strides=2, activation="relu", kernel_initializer=next(init), **SAME)(h)
+    h = layers.Flatten(LAST)(h)
     return keras.Model(inputs, _code(h, latent_dim, variational, init), name="encoder")
 
 
@@ -135,9 +137,9 @@ def conv_decoder(
     h = layers.Dense(math.prod(small), activation="relu", kernel_initializer=next(init))(inputs)
     h = layers.Reshape(small)(h)
     for n in filters:
-        h = layers.UpSampling2D(2)(h)
-        h = layers.Conv2D(n, 3, padding="same", activation="relu", kernel_initializer=next(init))(h)
-    h = layers.Conv2D(channels, 3, padding="same", kernel_initializer=next(init))(h)
+        h = layers.UpSampling2D(2, data_format=LAST)(h)
+        h = layers.Conv2D(n, 3, activation="relu", kernel_initializer=next(init), **SAME)(h)
+    h = layers.Conv2D(channels, 3, kernel_initializer=next(init), **SAME)(h)
     return keras.Model(inputs, _parameters(h, likelihood), name="decoder")
 
 

@@ -271,6 +271,7 @@ def training_curves(history: Any) -> Figure:
     >>> training_curves(vae.fit(x, epochs=20, validation_data=(x_test,)))       # History or its dict -> Figure
 
     Validation is measured at the end of an epoch, training while it lasts: its points stand at the middle.
+    Raises ValueError where a ``validation_freq`` leaves open at which epochs it was measured.
     """
     record: Mapping[str, Sequence[float]] = getattr(history, "history", history)
     panels = [name for name in ("elbo", "rate", "distortion") if name in record] or ["loss"]
@@ -282,7 +283,7 @@ def training_curves(history: Any) -> Figure:
     for name, ax in axes.items():
         for i, (key, label) in enumerate({name: "training", f"val_{name}": "validation"}.items()):
             if key in record:
-                epochs = np.arange(1, len(record[key]) + 1)
+                epochs = _epochs(len(record[key]), len(record[name]))
                 _line(ax, epochs - 0.5 * (i == 0), np.asarray(record[key]), i, label=label)
         ax.set_title({"elbo": "ELBO"}.get(name, name))
         ax.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
@@ -293,6 +294,16 @@ def training_curves(history: Any) -> Figure:
     if f"val_{panels[0]}" in record:
         axes[panels[0]].legend()
     return figure
+
+
+def _epochs(values: int, epochs: int) -> NDArray[Any]:
+    """At which of so many epochs so many values were measured: all of them, every second, every third, ..."""
+    every = [n for n in range(1, epochs + 1) if epochs // n == values]
+    if len(every) != 1:
+        raise ValueError(
+            f"history: {values} validation values of {epochs} epochs don't tell at which; take another validation_freq."
+        )
+    return np.arange(1, values + 1) * every[0]
 
 
 def rate_distortion(rates: ArrayLike, distortions: ArrayLike, betas: ArrayLike, ax: Axes | None = None) -> Axes:

@@ -1,4 +1,4 @@
-"""What the instruments ask of points and classes."""
+"""What the instruments ask of points, scores and classes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import plots
-from vae_tutorial._checks import described, number
+from vae_tutorial._checks import array, described, number
 
 
 def classes(labels: ArrayLike | None, class_names: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], list[str]]:
@@ -35,6 +36,12 @@ def glyphs(names: Sequence[str]) -> list[str]:
 def extent_of(plane: NDArray[np.float32]) -> float:
     """Half the side of a square that holds nearly all points, and three standard deviations of the prior."""
     return max(3.0, float(np.ceil(2 * np.quantile(np.abs(plane), 0.995)) / 2)) if len(plane) else 3.0
+
+
+def doubles(name: str, x: Any) -> NDArray[np.float64]:
+    """Finite numbers (n,) in double precision: in single, a score may miss the threshold that it has set."""
+    array(name, x, (), name)
+    return np.asarray(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x).astype(np.float64)
 
 
 def positive(name: str, value: Any) -> float:

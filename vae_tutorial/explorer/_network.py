@@ -53,7 +53,7 @@ def mean_name(likelihood: str | Likelihood | None) -> str:
     if likelihood is None:
         return "gaussian"  # whose mean is its first channels, as they are
     likelihood = likelihoods.get(likelihood)
-    if likelihood.name not in likelihoods.BY_NAME:
+    if type(likelihood) is not likelihoods.BY_NAME.get(likelihood.name):  # a subclass may have another mean
         raise ValueError(
             f"likelihood: the page knows the means of {', '.join(likelihoods.BY_NAME)}, got {likelihood!r}."
         )

@@ -35,13 +35,13 @@ class LatentExplorer(Instrument):
     less than 5e-3. ``x`` gives the background: images, which the model encodes, or codes; of more than 1500 a part
     is shown, and the note says so. ``dims`` are the dimensions with a slider, at most four by default; the first two
     span the plane, and the others stay at ``origin``, by default 0. Sliders go from −``extent`` to ``extent``. With a
-    bare decoder, ``likelihood`` turns its output into an image; without one the output is the image.
+    bare decoder, ``likelihood`` turns its output into an image, grey or in colour; without one the output is the image.
 
     ``sliders`` are ipywidgets, ``z`` is the current code (d,); in a live notebook both follow the reader, and the
     drawing follows them. Instruments are Kingma & Welling's (2014) figure 4, set in motion.
 
     Raises ValueError for a decoder that cannot run in a page (with the layer's name), weights that are not finite,
-    labels of another length, or dimensions that the code does not have.
+    labels of another length, dimensions that the code does not have, or an ``origin`` or ``z`` beyond a slider.
     """
 
     script = "latent.js"
@@ -61,7 +61,6 @@ class LatentExplorer(Instrument):
         self.parts = parts = Parts.of(model, likelihood)
         d = parts.latent_dim
         self.dims = _dimensions(dims, d)
-        self.origin = np.zeros(d, np.float32) if origin is None else _code("origin", origin, d)
         codes = np.zeros((0, d), np.float32) if x is None else _codes(model, x, d)
         y, self.names = classes(labels, class_names, len(codes))
         shown = np.sort(np.random.default_rng(0).permutation(len(codes))[:MOST_POINTS])
@@ -70,6 +69,7 @@ class LatentExplorer(Instrument):
             plane = np.concatenate([plane, np.zeros_like(plane)], axis=1)
         self.points, self.labels = plane[shown], y[shown]
         self.extent = extent_of(plane) if extent is None else positive("extent", extent)
+        self.origin = np.zeros(d, np.float32) if origin is None else self._within("origin", origin)
         note = f"{len(shown):,} of {len(codes):,} codes" if len(shown) < len(codes) else ""
         self.subscripts = [str(i + 1).translate(SUBSCRIPTS) for i in self.dims]
         super().__init__(
@@ -96,15 +96,30 @@ class LatentExplorer(Instrument):
 
     @property
     def z(self) -> NDArray[np.float32]:
-        """The current code, (d,); setting it moves the sliders."""
+        """The current code, (d,); setting it moves the sliders, and the origin in dimensions without one."""
         z = self.origin.copy()
         z[list(self.dims)] = [s.value for s in self.sliders]
         return z
 
     @z.setter
     def z(self, z: ArrayLike) -> None:
-        for moved, value in zip(self.sliders, _code("z", z, len(self.origin))[list(self.dims)], strict=True):
-            moved.value = float(value)
+        z = self._within("z", z)
+        for moved, i in zip(self.sliders, self.dims, strict=True):
+            moved.value = float(z[i])
+            z[i] = self.origin[i]
+        self.origin = z
+        self.stage.data = {**self.stage.data, "origin": z.tolist()}
+
+    def _within(self, name: str, z: ArrayLike) -> NDArray[np.float32]:
+        """A code that the sliders reach."""
+        z = _code(name, z, self.parts.latent_dim)
+        reach = np.abs(z[list(self.dims)]).max()
+        if reach > np.float32(self.extent):
+            raise ValueError(
+                f"{name}: expected numbers from −{self.extent:g} to {self.extent:g} in dimensions with a slider, got "
+                f"{z.tolist()}. Set extent={np.ceil(reach):g}."
+            )
+        return z
 
     def draw(self, figure: Figure) -> None:
         steps = 9
@@ -182,6 +197,7 @@ class Parts(NamedTuple):
             if likelihood is not None:
                 raise ValueError(f"likelihood: the model has its own, {model.likelihood.name!r}; expected none.")
             mean = _network.mean_name(model.likelihood)
+            _colours(model.image_shape[2], None)
             return cls(model.decoder, mean, model.latent_dim, model.image_shape, model.decode)
         if not isinstance(model, keras.Model):
             raise TypeError(
@@ -197,7 +213,7 @@ class Parts(NamedTuple):
             params = model.predict(np.asarray(z, np.float32), verbose=0)
             return keras.ops.convert_to_numpy(known.mean(params)) if known else params
 
-        shape = (height, width, channels // (known.channels if known else 1))
+        shape = (height, width, _colours(channels, known))
         return cls(model, _network.mean_name(known), before[1], shape, decode)
 
 
@@ -225,7 +241,16 @@ def _code(name: str, z: ArrayLike, d: int) -> NDArray[np.float32]:
     z = np.asarray(z)
     if z.shape != (d,):
         raise ValueError(f"{name}: expected one code of shape ({d},), got {described(z)}.")
-    return array(name, z[None], (d,), "codes")[0]
+    return array(name, z[None], (d,), "codes")[0].copy()
+
+
+def _colours(channels: int, likelihood: Likelihood | None) -> int:
+    """1 or 3: the channels of an image whose parameters a decoder emits in ``channels``."""
+    each = likelihood.channels if likelihood else 1
+    if channels not in (each, 3 * each):
+        whose = f" for the likelihood {likelihood.name!r}" if likelihood else ""
+        raise ValueError(f"model: expected {each} (grey) or {3 * each} (colour) channels{whose}, got {channels}.")
+    return channels // each
 
 
 def _dimensions(dims: Sequence[int] | None, d: int) -> tuple[int, ...]:

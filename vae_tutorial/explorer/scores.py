@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import plots
-from vae_tutorial._checks import array, described
+from vae_tutorial._checks import described
+from vae_tutorial.explorer._checks import doubles
 from vae_tutorial.explorer._stage import Instrument, slider
 
 MOST_SCORES = 4000
@@ -18,9 +19,9 @@ class ThresholdExplorer(Instrument):
 
     >>> ThresholdExplorer(scores, is_anomaly)      # (n,), larger is stranger; (n,) of 0 and 1
 
-    A score at or above the threshold raises the alarm. ``unit`` names the scores' axis. Of more than 4000 scores an
-    evenly spaced part of each class is used, and the axis says so. Raises ValueError for labels of another length
-    or other than 0 and 1, scores that are not finite or all equal, and for a class without a member.
+    A score at or above the threshold, in double precision, raises the alarm. ``unit`` names the scores' axis. Of more
+    than 4000 scores an evenly spaced part of each class is used, and the axis says so. Raises ValueError for labels of
+    another length or other than 0 and 1, scores that are not finite or all equal, and for a class without a member.
     """
 
     script = "threshold.js"
@@ -33,7 +34,7 @@ class ThresholdExplorer(Instrument):
         unit: str = "nats",
         title: str = "Where to draw the line",
     ) -> None:
-        s = array("scores", scores, (), "scores").astype(np.float64)
+        s = doubles("scores", scores)
         y = np.asarray(labels)
         if y.shape != s.shape or not np.isin(y, (0, 1)).all():
             raise ValueError(f"labels: expected {len(s)} values 0 (normal) or 1 (anomalous), got {described(y)}.")
@@ -42,16 +43,16 @@ class ThresholdExplorer(Instrument):
             raise ValueError(f"labels: expected both 0 and 1, got only {y[0]:g}.")
         low, high = float(s.min()), float(s.max())
         if low == high:
-            raise ValueError(f"scores: expected different values, got {low:g} throughout.")
+            raise ValueError(f"scores: expected different values, got {low:.12g} throughout.")
         if threshold is None:
             threshold = float(np.quantile(self.normal, 0.95))
         if not low <= threshold <= high:
-            raise ValueError(f"threshold: expected a number from {low:g} to {high:g}, got {threshold!r}.")
+            raise ValueError(f"threshold: expected a number from {low:.12g} to {high:.12g}, got {threshold!r}.")
         used = len(self.normal) + len(self.anomalous)
         if used < len(s):
             unit = f"{unit}; {used:,} of {len(s):,} scores"
         step = 10.0 ** np.floor(np.log10((high - low) / 200))
-        low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+        low, high = min(low, np.floor(low / step) * step), max(high, np.ceil(high / step) * step)
         digits = max(0, -int(np.log10(step)))
         data = {"normal": self.normal.tolist(), "anomalous": self.anomalous.tolist(), "unit": unit}
         super().__init__(title, [slider("threshold", threshold, low, high, step, digits)], data)

@@ -1,6 +1,7 @@
-/* ELBOExplorer: move q, and see ELBO and gap share out log p(x). Every integral is a sum over a fine grid. */
+/* ELBOExplorer: move q, and see ELBO and gap share out log p(x). Every integral is a sum over a fine grid, wide
+ * enough for any q of the sliders: the widest, at the edge, ends 6.25 standard deviations from its mean. */
 
-const GRID = curve(() => 0, -6, 6, 2400).map(([z]) => z);
+const GRID = curve(() => 0, -15, 15, 6000).map(([z]) => z);
 const STEP = GRID[1] - GRID[0];
 const sum = (f) => GRID.reduce((total, z, i) => total + f(z, i), 0) * STEP;
 const logNormal = (x, mean, sigma) => -0.5 * ((x - mean) / sigma) ** 2 - Math.log(sigma * Math.sqrt(2 * Math.PI));

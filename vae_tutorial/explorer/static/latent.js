@@ -32,9 +32,9 @@ function backgroundOf({ points, classes, glyphs, extent, axes }, colours, width,
   return canvas;
 }
 
-function latent({ stage, data, sliders, network, signal, title }) {
+function latent({ stage, model, data, sliders, network, signal, title }) {
   const layers = unpack(network.get("layers"), network.get("weights"));
-  const { points, classes, extent, names, shape, mean, origin, dims, subscripts } = data;
+  const { points, classes, extent, names, shape, mean, dims, subscripts } = data;
   const [across, up] = sliders;
   const axes = subscripts.slice(0, 2).map((s) => `z${s}`);
   stage.classList.add("vae-latent");
@@ -70,7 +70,7 @@ function latent({ stage, data, sliders, network, signal, title }) {
   let background;
   let drawn;
   return () => {
-    const z = [...origin];
+    const z = [...model.get("data").origin]; // which a kernel may move
     sliders.forEach((slider, i) => (z[dims[i]] = slider.get("value")));
     paint(image, decode(layers, mean, z, shape));
     const words = sliders.map((slider, i) => `z${subscripts[i]} ${signed(slider.get("value"))}`).join(", ");

@@ -19,7 +19,8 @@ const refer = (model, reference) => model.widget_manager.get_model(reference.rep
 function turn(slider, value) {
   const [low, high, step] = ["min", "max", "step"].map((name) => slider.get(name));
   const stepped = low + Math.round((clip(value, low, high) - low) / step) * step;
-  slider.set("value", +clip(stepped, low, high).toFixed(6));
+  const digits = clip(6 - Math.floor(Math.log10(step)), 0, 100); // to a millionth of a step: 0.15, not 0.15000000000000036
+  slider.set("value", clip(+stepped.toFixed(digits), low, high));
   slider.save_changes();
 }
 
@@ -41,7 +42,7 @@ async function perform({ model, el, signal }, instrument) {
   const network = model.get("network") && (await refer(model, model.get("network")));
   const stage = make("div", { class: "vae-stage", role: "group", "aria-label": model.get("title") });
   const data = model.get("data");
-  const draw = instrument({ stage, data, sliders, network, signal, title: model.get("title") });
+  const draw = instrument({ stage, model, data, sliders, network, signal, title: model.get("title") });
   el.append(stage);
   let asked = 0;
   const frame = () => {
@@ -59,6 +60,7 @@ async function perform({ model, el, signal }, instrument) {
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   for (const slider of sliders) slider.on(MOVED, ask);
+  model.on("change:data", ask);
   nameSliders(sliders, model.get("title"));
   measure();
   frame();
@@ -68,6 +70,7 @@ async function perform({ model, el, signal }, instrument) {
     themed.disconnect();
     cancelAnimationFrame(asked);
     for (const slider of sliders) slider.off(MOVED, ask);
+    model.off("change:data", ask);
   };
 }
 
