@@ -72,7 +72,7 @@ strict-book: $(VENV)/.test node_modules/.package-lock.json  ## the book again, a
 
 book-tests:  ## the built pages, in a browser too
 	$(call say,The built book)
-	@$(BIN)/python -m pytest tests/book -q -n 2 --dist worksteal  # two browsers
+	@$(BIN)/python -m pytest tests/book -q -n 2 --dist loadgroup  # two browsers
 
 mutants: $(VENV)/.test  ## plant faults in a copy of the package: does a test notice each?
 	$(call say,Planted faults)

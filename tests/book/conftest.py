@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build/html"
+READY = ".vae-stage[data-ready]"
+PATIENCE = 120_000  # milliseconds, for a machine that has much else to do
 
 
 def skip_or_fail(reason: str) -> None:
@@ -56,21 +58,34 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`new_page(has_touch=True)` opens an empty page in a context of its own."""
+    contexts = []
+
+    def make(**context: Any) -> Any:
+        contexts.append(browser.new_context(**context))
+        contexts[-1].set_default_timeout(PATIENCE)
+        return contexts[-1].new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
 class Reader:
     """A browser window that notes what a reader should never meet."""
 
-    def __init__(self, browser: Any, html: Path, **context: Any) -> None:
-        self.html = html
-        self.context = browser.new_context(**context)
-        self.page = self.context.new_page()
+    def __init__(self, page: Any, html: Path, scripts: bool = True) -> None:
+        self.html, self.page = html, page
         self.troubles: list[str] = []
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         self.page.on("console", self.note_message)
-        if context.get("java_script_enabled", True):  # else Chromium gives up what it asked for ahead
+        if scripts:  # else Chromium gives up what it asked for ahead
             self.page.on("requestfailed", self.note_failure)
         self.page.on("request", self.note_request)
         self.page.route("**/tex-chtml.js*", self.give_mathjax)
-        self.typeset = False
+        self.whole = False
 
     def note_message(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -86,32 +101,35 @@ class Reader:
 
     def give_mathjax(self, route: Any) -> None:
         """Setting the mathematics takes most of a page's time; only tests that ask for it wait for it."""
-        if self.typeset:
+        if self.whole:
             route.continue_()
         else:
             route.fulfill(body="", content_type="text/javascript")
 
-    def open(self, path: str, typeset: bool = False) -> Any:
-        """The page as soon as it rests; where `typeset`, with its mathematics, which comes last."""
-        self.typeset = typeset
+    def open(self, path: str, whole: bool = False) -> Any:
+        """The page as soon as it rests; where `whole`, with its mathematics and its instruments, which come last."""
+        self.whole = whole
         self.page.goto((self.html / path).as_uri())
         self.page.wait_for_load_state("networkidle")
-        if typeset and self.page.locator(".math").count():
+        if whole and self.page.locator(".math").count():
             self.page.locator(".math mjx-container").first.wait_for(state="attached")
+        if whole and (instruments := self.page.locator(".vae-live").count()):
+            self.page.locator(READY).nth(instruments - 1).wait_for(state="attached")
         return self.page
 
 
 @pytest.fixture
-def reader(browser: Any, html: Path) -> Iterator[Any]:
+def reader(new_page: Callable[..., Any], html: Path) -> Iterator[Any]:
     """`reader(width=390)` opens a window; at the end none of them may have met trouble."""
     opened: list[Reader] = []
 
     def make(**context: Any) -> Reader:
         size = {"width": context.pop("width", 1280), "height": 900}
-        opened.append(Reader(browser, html, viewport=size, **context))
+        page = new_page(viewport=size, **context)
+        opened.append(Reader(page, html, context.get("java_script_enabled", True)))
         return opened[-1]
 
     yield make
     for one in opened:
-        one.context.close()
+        one.page.context.close()
     assert [trouble for one in opened for trouble in one.troubles] == []

@@ -72,21 +72,17 @@ def run_cell(page: Any, index: int) -> Any:
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
     prompts = "document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')"
-    page.wait_for_function(
-        f"(i) => /\\[\\d+\\]/.test({prompts}[i].innerText)",
-        arg=index,
-        timeout=120_000,
-    )
+    page.wait_for_function(f"(i) => /\\[\\d+\\]/.test({prompts}[i].innerText)", arg=index)
     return cell
 
 
-def test_the_kernel_and_the_reader_move_the_same_sliders(browser: Any, lab: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+def test_the_kernel_and_the_reader_move_the_same_sliders(new_page: Any, lab: str) -> None:
+    page = new_page(viewport={"width": 1280, "height": 1000})
     page.goto(lab)
-    page.wait_for_selector(".jp-CodeCell .cm-content", timeout=120_000)
-    page.get_by_text("| Idle").first.wait_for(timeout=120_000)  # before that, what is run is lost
+    page.wait_for_selector(".jp-CodeCell .cm-content")
+    page.get_by_text("| Idle").first.wait_for()  # before that, what is run is lost
     cell = run_cell(page, 0)
-    cell.locator(".vae-stage[data-ready]").wait_for(timeout=120_000)
+    cell.locator(".vae-stage[data-ready]").wait_for()
     readouts = cell.locator(".widget-readout")
     first = cell.locator("canvas.vae-image").evaluate("c => c.toDataURL()")
 
@@ -102,4 +98,3 @@ def test_the_kernel_and_the_reader_move_the_same_sliders(browser: Any, lab: str)
     run_cell(page, 1)
     page.wait_for_function("() => document.querySelector('.widget-readout').innerText.replace('−', '-') === '-1.50'")
     assert [float(text.replace("−", "-")) for text in readouts.all_inner_texts()] == [-1.5, 2.0]
-    page.context.close()

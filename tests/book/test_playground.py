@@ -251,6 +251,10 @@ EXPERIMENTS: dict[str, tuple[dict[str, Any], dict[str, tuple[int, dict[str, Any]
 }
 
 
+# One worker for all that ask it, which would else be trained in each.
+sees = pytest.mark.xdist_group("see")
+
+
 @pytest.fixture(scope="module")
 def see(engine: Any) -> Callable[[str], list[dict[str, Any]]]:
     """What an experiment shows: for each seed, the looks by name."""
@@ -269,6 +273,7 @@ def loss(look: dict[str, Any], part: str = "test") -> float:
     return look[part]["rate"] + look[part]["distortion"]
 
 
+@sees
 def test_averages_come_first_then_codes(see: Any) -> None:
     for look in see("vae"):
         assert look["0"]["test"]["distortion"] - look["20"]["test"]["distortion"] > 10
@@ -278,6 +283,7 @@ def test_averages_come_first_then_codes(see: Any) -> None:
         assert look["2000"]["test"]["distortion"] < look["300"]["test"]["distortion"]
 
 
+@sees
 def test_an_autoencoder_copies_better_and_cannot_be_sampled(see: Any) -> None:
     for plain, vae in zip(see("autoencoder"), see("vae"), strict=True):
         plain, vae = plain["2000"], vae["2000"]
@@ -287,6 +293,7 @@ def test_an_autoencoder_copies_better_and_cannot_be_sampled(see: Any) -> None:
         assert plain["drawn"] < 0.7 * vae["drawn"]
 
 
+@sees
 def test_without_a_price_clouds_shrink_and_with_one_they_come_back(see: Any) -> None:
     for look, vae in zip(see("free"), see("vae"), strict=True):
         free, priced = look["free"], look["priced"]
@@ -295,6 +302,7 @@ def test_without_a_price_clouds_shrink_and_with_one_they_come_back(see: Any) -> 
         assert priced["sigma"] > 0.3 and priced["reach"] < 5
 
 
+@sees
 def test_a_high_price_empties_the_code_and_the_code_returns(see: Any) -> None:
     for look, vae in zip(see("dear"), see("vae"), strict=True):
         rates = [look[f"β = {beta}"]["test"]["rate"] for beta in (1, 2, 4, 10)]
@@ -305,6 +313,7 @@ def test_a_high_price_empties_the_code_and_the_code_returns(see: Any) -> None:
         assert abs(loss(look["back"]) - loss(vae["1000"])) < 0.6
 
 
+@sees
 def test_more_dimensions_help_up_to_a_point(see: Any) -> None:
     for one, two, four, eight in zip(see("one"), see("vae"), see("four"), see("eight"), strict=True):
         losses = [loss(look["2000"]) for look in (one, two, four, eight)]
@@ -316,6 +325,7 @@ def test_more_dimensions_help_up_to_a_point(see: Any) -> None:
         assert eight["2000"]["sigma"] > two["2000"]["sigma"]
 
 
+@sees
 def test_a_learning_rate_that_is_too_high_silences_units_for_good(see: Any) -> None:
     for slow, fast, faster, vae in zip(see("slow"), see("fast"), see("faster"), see("vae"), strict=True):
         assert loss(slow["500"]) > loss(vae["300"]) + 3
@@ -326,6 +336,7 @@ def test_a_learning_rate_that_is_too_high_silences_units_for_good(see: Any) -> N
         assert faster["mended"]["silent"] >= faster["500"]["silent"] and faster["mended"]["copied"] < 0.05
 
 
+@sees
 def test_an_autoencoder_that_trains_on_gets_worse_and_a_vae_does_not(see: Any) -> None:
     for plain, vae in zip(see("autoencoder"), see("vae"), strict=True):
         assert plain["6000"]["train"]["distortion"] < plain["2000"]["train"]["distortion"] - 1
@@ -363,6 +374,7 @@ PAGE = Path(__file__).parents[2] / "book/playground.md"
 MEASURED = re.compile(r"(?P<typed>[\d.]+)<!-- measured:(?P<key>[\w-]+)~(?P<percent>\d+)% -->")
 
 
+@sees
 def test_the_numbers_of_the_text_are_what_the_page_computes(see: Any) -> None:
     stated = {m["key"]: m for m in MEASURED.finditer(PAGE.read_text("utf8"))}
     assert stated.keys() == NUMBERS.keys()
@@ -403,6 +415,9 @@ def test_no_other_number_is_in_the_text() -> None:
 
 PATH = "book/playground.html"
 STEP = "() => Number(document.getElementById('play-progress').textContent.match(/step (\\d+)/)?.[1] ?? -1)"
+# The step at which it rests: what a screen reader is told there, as all reports while it runs are not, names it too.
+STOPPED = f"""() => document.getElementById("play-run").textContent === "Start"
+    && document.getElementById("play-status").textContent.startsWith(`Step ${{({STEP})()}}.`) ? ({STEP})() : -1"""
 # How a browser may treat the worker: give one, have none, or refuse it after it was asked for.
 WORKERS = {
     "given": "",
@@ -434,8 +449,7 @@ def test_it_trains_and_stops_with_and_without_a_worker(reader: Any, worker: str)
     page.click("#play-run")
     until(page, f"({STEP})() > 60")
     page.click("#play-run")  # it answers while it trains
-    until(page, "document.getElementById('play-status').textContent.startsWith('Step')")
-    page.wait_for_timeout(300)
+    until(page, f"({STOPPED})() > 60")
     stopped = step(page)
     page.wait_for_timeout(500)
     assert step(page) == stopped

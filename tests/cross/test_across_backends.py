@@ -62,7 +62,11 @@ def test_same_weights_and_noise_give_the_same_numbers(saved: Path, backend: str)
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_a_model_saved_on_one_back_end_scores_and_trains_on_another(loaded: Path, source: str, target: str) -> None:
-    before, after = np.load(loaded / f"{source}_half.npz"), np.load(loaded / f"{source}_on_{target}.npz")
+    before, given = np.load(loaded / f"{source}_half.npz"), np.load(loaded / f"{source}_given_to_{target}.npz")
+    assert {"w0", "o0"} <= set(given) == set(before) - {"log_weights", "rate"}
+    for name in given:  # weights, β, steps, streams of noise; learning rate, steps and moments of the optimizer
+        assert_array_equal(given[name], before[name], err_msg=name)
+    after = np.load(loaded / f"{source}_on_{target}.npz")
     assert_allclose(after["log_weights"], before["log_weights"], rtol=2e-5, atol=1e-3)  # 64 pixels over σ² < 1
     assert_allclose(after["rate"], before["rate"], rtol=1e-5)
     assert np.isfinite(after["losses"]).all()

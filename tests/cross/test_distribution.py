@@ -7,29 +7,43 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+Process = subprocess.Popen[str]
+Start = Callable[..., Process]
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, str(Path(__file__).with_name("distributed.py")), *map(str, arguments)]
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """``start("process", rank, port)``; what still runs at the end is killed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("XLA_FLAGS", None)
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with ExitStack() as running:
+
+        def begin(*arguments: object) -> Process:
+            command = [sys.executable, str(Path(__file__).with_name("distributed.py")), *map(str, arguments)]
+            process = running.enter_context(subprocess.Popen(command, env=environment, **pipes))
+            running.callback(process.kill)
+            return process
+
+        yield begin
 
 
-def history(process: subprocess.Popen[str]) -> dict[str, Any]:
+def history(process: Process) -> dict[str, Any]:
     output, problems = process.communicate(timeout=300)
     assert process.returncode == 0, problems[-3000:]
     return json.loads(output.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def alone() -> dict[str, Any]:
+def alone(start: Start) -> dict[str, Any]:
     found = history(start("devices", 1))
     assert found.pop("devices") == 1
     return found
@@ -41,13 +55,13 @@ def assert_same(found: dict[str, Any], alone: dict[str, Any]) -> None:
         assert found[name] == pytest.approx(values, rel=1e-5), name
 
 
-def test_devices_share_a_batch(alone: dict[str, Any]) -> None:
+def test_devices_share_a_batch(start: Start, alone: dict[str, Any]) -> None:
     found = history(start("devices", 4))
     assert found.pop("devices") == 4
     assert_same(found, alone)
 
 
-def test_processes_share_a_batch(alone: dict[str, Any]) -> None:
+def test_processes_share_a_batch(start: Start, alone: dict[str, Any]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -7,7 +7,10 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,20 +19,30 @@ from numpy.testing import assert_array_equal
 BACKENDS = ("jax", "tensorflow", "torch")
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("KILLS", "2"))
+Process = subprocess.Popen[str]
+Start = Callable[..., Process]
 
 
-def start(backend: str, *arguments: str) -> subprocess.Popen[str]:
-    variables = {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("interrupted.py")), *arguments],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """``start(backend, "save", folder)``; what still runs at the end is killed."""
+    variables = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
+    # what JAX has compiled it does not write at one stroke: a half written file would trouble every later test
+    variables["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path / "jax")
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with ExitStack() as running:
+
+        def begin(backend: str, *arguments: str) -> Process:
+            command = [sys.executable, str(Path(__file__).with_name("interrupted.py")), *arguments]
+            environment = {**os.environ, **variables, "KERAS_BACKEND": backend}
+            process = running.enter_context(subprocess.Popen(command, env=environment, **pipes))
+            running.callback(process.kill)
+            return process
+
+        yield begin
 
 
-def kill_after(process: subprocess.Popen[str], lines: int, seconds: float) -> None:
+def kill_after(process: Process, lines: int, seconds: float) -> None:
     """SIGKILL, so many seconds after the process has said so many lines."""
     with process:
         for _ in range(lines):
@@ -39,14 +52,16 @@ def kill_after(process: subprocess.Popen[str], lines: int, seconds: float) -> No
         process.kill()
 
 
-def finish(process: subprocess.Popen[str]) -> list[str]:
+def finish(process: Process) -> list[str]:
     output, problems = process.communicate(timeout=300)
     assert process.returncode == 0, problems[-3000:]
     return output.splitlines()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_training_that_is_killed_and_resumed_ends_as_if_it_had_not_been(backend: str, tmp_path: Path) -> None:
+def test_training_that_is_killed_and_resumed_ends_as_if_it_had_not_been(
+    start: Start, backend: str, tmp_path: Path
+) -> None:
     """Order and noise of training are functions of the seed and of the steps so far, which the backup holds."""
     epochs, chance = 3 + 6 * KILLS, random.Random(backend)  # a kill lets up to some five epochs pass
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -63,7 +78,7 @@ def test_training_that_is_killed_and_resumed_ends_as_if_it_had_not_been(backend:
             assert_array_equal(got[name], expected[name])
 
 
-def test_a_save_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
+def test_a_save_that_is_killed_leaves_a_whole_file(start: Start, tmp_path: Path) -> None:
     """How a file comes to be does not depend on the back end; PyTorch starts fastest."""
     chance = random.Random(0)
     for _ in range(KILLS):

@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = {
+    file.relative_to(ROOT).as_posix()
+    for file in (ROOT / "vae_tutorial").rglob("*")
+    if file.is_file() and "__pycache__" not in file.parts
+}
 
 USE = """
 import importlib.util, pathlib, sys
@@ -22,6 +27,7 @@ from vae_tutorial import VAE, datasets, networks, plots
 package = pathlib.Path(vae_tutorial.__file__).parent
 assert package.is_relative_to(sys.prefix), package
 assert (package / "py.typed").exists()
+assert "export" in (package / "explorer/static/elbo.js").read_text("utf8")
 data = datasets.load("digits")
 vae = VAE(networks.mlp_encoder(data.image_shape, 2), networks.mlp_decoder(2, data.image_shape))
 vae.compile()
@@ -45,8 +51,7 @@ def pip(python: Path | str, *arguments: str) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"  # a copy: building leaves its scratch beside the code
-    modules = (str(p.relative_to(ROOT)) for p in (ROOT / "vae_tutorial").iterdir() if p.is_file())
-    for file in (*modules, "pyproject.toml", "README.md", "LICENSE"):
+    for file in (*PACKAGE, "pyproject.toml", "README.md", "LICENSE"):
         (source / file).parent.mkdir(parents=True, exist_ok=True)
         (source / file).write_bytes((ROOT / file).read_bytes())
     pip(sys.executable, "wheel", "-q", "--no-deps", "-w", str(folder), str(source))
@@ -71,9 +76,9 @@ def run(python: Path, code: str, folder: Path) -> subprocess.CompletedProcess[st
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {f"vae_tutorial/{p.name}" for p in (ROOT / "vae_tutorial").iterdir() if p.suffix in (".py", ".typed")}
-    assert {n for n in names if ".dist-info/" not in n} == modules
+    assert {"vae_tutorial/py.typed", "vae_tutorial/explorer/static/elbo.js"} <= PACKAGE
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name for name in names if ".dist-info/" not in name} == PACKAGE
 
 
 def test_wheel_trains_with_one_back_end_alone(environment: Path, tmp_path: Path) -> None:

@@ -56,6 +56,11 @@ def weights(model: VAE) -> dict[str, NDArray[Any]]:
     return {f"w{i}": np.asarray(w) for i, w in enumerate(model.get_weights())}
 
 
+def optimizer(model: VAE) -> dict[str, NDArray[Any]]:
+    """Steps, learning rate and moments."""
+    return {f"o{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(model.optimizer.variables)}
+
+
 def fit(model: VAE) -> list[float]:
     return model.fit(X, epochs=EPOCHS, batch_size=32, verbose=0).history["loss"]
 
@@ -81,7 +86,8 @@ def save(folder: Path) -> None:
     fit(model)
     model.save(folder / f"{BACKEND}.keras")
     score = model.evaluate(X, return_dict=True, verbose=0)["rate"]  # the metric that no noise enters
-    np.savez(folder / f"{BACKEND}_half.npz", log_weights=model.log_weights(X, k=2), rate=score, **weights(model))
+    log_weights = model.log_weights(X, k=2)
+    np.savez(folder / f"{BACKEND}_half.npz", log_weights=log_weights, rate=score, **weights(model), **optimizer(model))
     fit(model)
     np.savez(folder / f"{BACKEND}_whole.npz", **weights(model))
 
@@ -90,6 +96,7 @@ def load(folder: Path) -> None:
     for file in sorted(folder.glob("*.keras")):
         model = keras.models.load_model(file)
         given = weights(model)
+        np.savez(folder / f"{file.stem}_given_to_{BACKEND}.npz", **given, **optimizer(model))
         score = model.evaluate(X, return_dict=True, verbose=0)["rate"]
         log_weights = model.log_weights(X, k=2)
         losses = fit(model)
