@@ -221,7 +221,12 @@ METHODS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "code NaN": ("decode", (np.full((1, 2), np.nan),), {}, r"z: codes must be finite"),
     "no codes": ("decode", (np.zeros((0, 2)),), {}, r"z: expected at least one row of codes"),
     "batch_size": ("fit", (X,), {"batch_size": 0}, r"batch_size: expected a whole number of at least 1, got 0"),
-    "weights": ("fit", (X,), {"sample_weight": np.ones(3)}, r"sample_weight: expected one for each of 4 images, got 3"),
+    "weights": (
+        "fit",
+        (X,),
+        {"sample_weight": np.ones(3)},
+        r"sample_weight: expected weights for each of 4 images, got 3",
+    ),
     "weights rank": (
         "fit",
         (X,),

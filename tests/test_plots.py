@@ -253,8 +253,8 @@ def test_manifold_puts_each_image_at_its_point() -> None:
         (lambda: plots.curves([1, 2], {"PCA": [1, 2, 3]}), "PCA: expected 2 values, one for each x"),
         (lambda: plots.training_curves({"acc": [1.0]}), "history: expected elbo, rate, distortion or loss, got acc"),
         (
-            lambda: plots.training_curves({"loss": [1.0] * 9, "val_loss": [1.0] * 2}),
-            "history: 2 validation values of 9",
+            lambda: plots.training_curves({"loss": [1.0] * 10, "val_loss": [1.0] * 2}),
+            "history: 2 validation values of 10",
         ),
         (lambda: plots.rate_distortion([1, 2], [1, 2], [1]), "expected one length, got 2, 2, 1"),
         (lambda: plots.histograms({"a": [np.inf]}), "a: numbers must be finite"),
