@@ -44,6 +44,11 @@ def processor() -> str:
 
 def commit() -> str:
     """The commit that is checked out, with a ``+`` where package or benchmarks are no longer as it has them."""
+    import vae_tutorial
+
+    package = Path(str(vae_tutorial.__file__)).parents[1]
+    if package != ROOT:
+        raise RuntimeError(f"vae_tutorial comes from {package}, and {ROOT} has the commit: set PYTHONPATH={ROOT}.")
     changed = git("status", "--porcelain", "--", "vae_tutorial", "benchmarks/*.py")
     return git("rev-parse", "--short", "HEAD") + "+" * bool(changed)
 
