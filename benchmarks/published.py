@@ -113,11 +113,12 @@ def train(recipe: Recipe, images: Images, vae: VAE, file: Path, minutes: float) 
     vae.compile(recipe.optimizer())
     vae.optimizer.build(vae.trainable_variables)
     best = best_of(file)
+    if not file.exists():  # what a training has left that was stopped before its first file
+        best.unlink(missing_ok=True)
+        log_file(file).unlink(missing_ok=True)
     callbacks: list[keras.callbacks.Callback] = [Sitting(file, minutes)]
     if recipe.rates:
         callbacks.append(keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate_at(recipe, epoch, rate)))
-    if not file.exists():
-        best.unlink(missing_ok=True)  # of a training that was stopped before its first file
     if recipe.best:
         reached = None
         if best.exists():

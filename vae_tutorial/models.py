@@ -409,10 +409,8 @@ class Autoencoder(keras.Model):
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
         """Keras's ``save_weights``, whole or not at all, as in ``save``."""
-        asks, refuses = (
-            not overwrite and Path(filepath).expanduser().exists(),
-            not str(filepath).endswith(".weights.h5"),
-        )
+        asks = not overwrite and Path(filepath).expanduser().exists()
+        refuses = not str(filepath).endswith(".weights.h5")
         if asks or refuses or kwargs.get("max_shard_size") is not None:
             return super().save_weights(filepath, overwrite, **kwargs)
         variables = [*self.variables, *(self.optimizer.variables if self.compiled else ())]

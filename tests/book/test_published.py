@@ -198,6 +198,10 @@ def test_training_that_stops_and_goes_on_is_training_that_never_stopped(
     assert logs[0]["seconds"] > seconds > 0
     benchmark.log_file(parts).unlink()
     assert benchmark.log_of(parts)["seconds"] is None  # and not those of the last sitting
+    for left in (benchmark.log_file(parts), benchmark.best_of(parts)):  # stopped before its first file
+        left.write_text('{"seconds": 1e9, "metrics": {}}')
+    parts.unlink()
+    assert trained(parts, 1e-9)[0] == 1 and benchmark.log_of(parts)["seconds"] < 1e6
 
 
 def test_a_training_that_is_repeated_may_be_stopped_too(
