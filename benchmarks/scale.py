@@ -5,10 +5,11 @@
 
 The model is the 784-400-20 VAE of `training_speed.py`, batches of 128, images of noise: the work does not depend on
 what they show. Every point is measured in a process of its own, whose peak memory is the operating system's figure
-for that process; an epoch's time is the median of three after a first one that compiles. ``likelihood`` sets log p(x)
-with 5000 draws beside the same estimate by hand (JAX), in turns; ``limit`` sets the arithmetic of a training step
-beside the fastest matrix product that the same back end and machine reach; ``devices`` shares one training among
-virtual devices, and among processes (JAX). Results go to ``results/scale.json``, which the book shows.
+for that process. All turns are kept (epochs; of the draws, log p(x) of 128 images), but for a first one that compiles.
+``likelihood`` sets log p(x) with 5000 draws beside the same estimate by hand (JAX), in turns; ``limit`` sets the
+arithmetic of a training step beside the fastest matrix product that the same back end and machine reach; ``devices``
+shares one training among virtual devices, and among processes (JAX). Results go to ``results/scale.json``, which the
+book shows.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ AXES: dict[str, tuple[int, ...]] = {
     "disk": (10_000, 100_000, 1_000_000),
 }
 IMAGES, SIDE, HIDDEN, LATENT, BATCH, SCORED = 20_000, 28, 400, 20, 128, 128
+TURNS, FEW = 7, 3  # the latter for a million images
 
 Array = np.ndarray[Any, Any]
 
@@ -55,8 +57,8 @@ def new_vae(side: int = SIDE, latent_dim: int = LATENT) -> Any:
     return vae
 
 
-def epoch_seconds(vae: Any, x: Any, batch_size: int | None, epochs: int = 4) -> float:
-    """The median epoch after the first, which compiles."""
+def epoch_seconds(vae: Any, x: Any, batch_size: int | None, epochs: int = TURNS) -> list[float]:
+    """Of each epoch after the first, which compiles."""
     import keras
 
     class Clock(keras.callbacks.Callback):
@@ -67,11 +69,11 @@ def epoch_seconds(vae: Any, x: Any, batch_size: int | None, epochs: int = 4) -> 
             seconds.append(time.perf_counter() - self.start)
 
     seconds: list[float] = []
-    vae.fit(x, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[Clock()])
-    return float(np.median(seconds[1:]))
+    vae.fit(x, batch_size=batch_size, epochs=1 + epochs, verbose=0, callbacks=[Clock()])
+    return seconds[1:]
 
 
-def on_disk(n: int) -> float:
+def on_disk(n: int) -> list[float]:
     """Images of one byte a pixel in a file; each batch is read when its turn comes, and forgotten."""
     import keras
 
@@ -95,19 +97,21 @@ def on_disk(n: int) -> float:
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, n, 10_000):
                 file.write(np.random.default_rng(start).bytes(10_000 * SIDE**2))
-        return epoch_seconds(new_vae(), FromDisk(path), None, epochs=3 if n > 100_000 else 4)
+        return epoch_seconds(new_vae(), FromDisk(path), None, FEW if n >= 1_000_000 else TURNS)
 
 
-def scored(draws: int) -> float:
-    vae, x = new_vae(), noise(SCORED)
+def scored(draws: int) -> list[float]:
+    vae, x, seconds = new_vae(), noise(SCORED), []
     vae.log_likelihood(x, k=min(draws, 64))  # compiles
-    start = time.perf_counter()
-    vae.log_likelihood(x, k=draws)
-    return time.perf_counter() - start
+    for _ in range(TURNS):
+        start = time.perf_counter()
+        vae.log_likelihood(x, k=draws)
+        seconds.append(time.perf_counter() - start)
+    return seconds
 
 
-MEASURES: dict[str, Callable[[int], float]] = {
-    "images": lambda n: epoch_seconds(new_vae(), noise(n), BATCH, epochs=4 if n < 1_000_000 else 3),
+MEASURES: dict[str, Callable[[int], list[float]]] = {
+    "images": lambda n: epoch_seconds(new_vae(), noise(n), BATCH, FEW if n >= 1_000_000 else TURNS),
     "pixels": lambda n: epoch_seconds(new_vae(side=round(n**0.5)), noise(IMAGES, round(n**0.5)), BATCH),
     "latent": lambda n: epoch_seconds(new_vae(latent_dim=n), noise(IMAGES), BATCH),
     "batch": lambda n: epoch_seconds(new_vae(), noise(IMAGES), n),
@@ -129,17 +133,23 @@ def likelihood(turns: int = 7, images: int = 128, draws: int = 5000) -> dict[str
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(turns + 1):
         values = {}
-        for name, run in contestants.items():
+        for name in in_turn(list(contestants), turn):
             start = time.perf_counter()
-            values[name] = run()
+            values[name] = contestants[name]()
             if turn:
                 seconds[name].append(round(time.perf_counter() - start, 3))
-    apart = abs(float(np.mean(values["package"] - values["hand"])))
-    return {"images": images, "draws": draws, "seconds": seconds, "nats_apart": round(apart, 3)}
+    apart = values["package"] - values["hand"]
+    error = float(apart.std(ddof=1) / images**0.5)  # of both estimates: their draws are not the same
+    return {"images": images, "draws": draws, "seconds": seconds, "nats_apart": [float(apart.mean()), error]}
+
+
+def in_turn(names: list[str], turn: int) -> list[str]:
+    """Each goes first in every other turn."""
+    return names[:: -1 if turn % 2 else 1]
 
 
 def limit() -> dict[str, Any]:
-    """Thousand million floating-point operations a second, of a training epoch and of a large matrix product."""
+    """Thousand million floating-point operations a second, of a training epoch and a large matrix product at best."""
     import keras
 
     a = keras.ops.convert_to_tensor(noise(1, 2048)[0, :, :, 0])
@@ -152,7 +162,7 @@ def limit() -> dict[str, Any]:
     kernels = [w.size for w in vae.get_weights() if w.ndim == 2]
     # a multiplication and an addition each: forward, gradient of the weights, gradient of the inputs save the images
     step = 2 * BATCH * (3 * sum(kernels) - kernels[0])
-    seconds = epoch_seconds(vae, noise(IMAGES), BATCH)
+    seconds = min(epoch_seconds(vae, noise(IMAGES), BATCH))
     return {"product": max(rates) / 1e9, "training": step * (IMAGES / BATCH) / seconds / 1e9}
 
 
@@ -173,7 +183,11 @@ def devices() -> list[dict[str, Any]]:
             subprocess.Popen([sys.executable, str(script), *arguments], stdout=subprocess.PIPE, text=True)
             for arguments in processes
         ]
-        outputs = [child.communicate(timeout=300)[0] for child in children]
+        try:
+            outputs = [child.communicate(timeout=300)[0] for child in children]
+        finally:
+            for child in children:
+                child.kill()  # where one failed, the other waits for it
         if any(child.returncode for child in children):
             raise RuntimeError(f"{way}: the training failed; its message stands above.")
         losses = [np.array(json.loads(output.splitlines()[-1])["loss"]) for output in outputs]
@@ -203,7 +217,7 @@ def measured(name: str) -> Any:
 def child(what: str, value: str = "") -> dict[str, Any]:
     if what in AXES:
         seconds = MEASURES[what](int(value))
-        return {"value": int(value), "seconds": round(seconds, 4), "peak_mb": round(peak_megabytes())}
+        return {"value": int(value), "seconds": [round(s, 4) for s in seconds], "peak_mb": round(peak_megabytes())}
     return {"likelihood": likelihood, "limit": limit}[what]()
 
 
@@ -222,7 +236,8 @@ def main() -> None:
     results = json.loads(RESULTS.read_text("utf8")) if RESULTS.exists() else {}
     for name in options.what or names:
         if options.again or name not in results:
-            results[name] = {"found": measured(name), **circumstances()}
+            begun = circumstances()
+            results[name] = {"found": measured(name), **begun}
             write(RESULTS, {n: results[n] for n in names if n in results})
         print(name, json.dumps(results[name]["found"]), flush=True)
 
