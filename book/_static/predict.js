@@ -85,7 +85,7 @@
         if (open) fold.removeAttribute("hidden");
         else fold.setAttribute("hidden", "until-found"); // searching the page still finds it
       }
-      reminder.hidden = open;
+      reminder.hidden = open || choices.disabled;
       button.setAttribute("aria-expanded", String(open));
       button.textContent = open ? "Fold the output" : "Show the output";
       box.classList.toggle("predict-open", open);
@@ -95,7 +95,7 @@
       radio.checked = true;
       choices.disabled = true;
       const answer = radio.nextElementSibling.cloneNode(true);
-      answer.querySelectorAll("mjx-assistive-mml").forEach((copy) => copy.remove());
+      answer.querySelectorAll("[tabindex]").forEach((copy) => copy.removeAttribute("tabindex")); // it has no menu
       status.replaceChildren("You predicted: ", ...answer.childNodes);
       status.classList.add("predict-answer");
       show(true);
@@ -103,11 +103,13 @@
 
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (choices.disabled) {
-        show(button.getAttribute("aria-expanded") === "false");
+      const open = button.getAttribute("aria-expanded") === "true"; // by an answer, or by a link into it
+      if (choices.disabled || open) {
+        show(!open);
       } else if (chosen()) {
         memory.write(box, chosen().value);
         commit(chosen());
+        button.focus({ preventScroll: true }); // the answer that had the focus is disabled now
       } else {
         status.textContent = "Choose an answer first. A guess is fine: guessing is what makes the output stick.";
         choices.querySelector("input").focus();
@@ -123,7 +125,13 @@
 
   /** A link into a folded part opens it. */
   function reveal() {
-    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let name = location.hash.slice(1);
+    try {
+      name = decodeURIComponent(name);
+    } catch {
+      /* a lone percent sign */
+    }
+    const target = name && document.getElementById(name);
     const fold = target && target.closest(".predict-fold[hidden]");
     if (!fold) return;
     fold.dispatchEvent(new Event("beforematch"));
@@ -137,7 +145,7 @@
     } finally {
       root.classList.remove("predict-pending");
     }
-    reveal();
     window.addEventListener("hashchange", reveal);
+    reveal();
   });
 })();

@@ -47,6 +47,7 @@ def test_a_prediction_is_made_by_keyboard(reader: Any, html: Path) -> None:
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         assert output.is_visible()
+        assert button.evaluate("e => e === document.activeElement")  # the focus stays in the box
         assert button.get_attribute("aria-expanded") == "true"
         assert box.get_by_role("status").inner_text().startswith("You predicted:")
 
@@ -56,6 +57,21 @@ def test_a_prediction_is_made_by_keyboard(reader: Any, html: Path) -> None:
         button.focus()
         page.keyboard.press("Space")
         assert not output.is_visible()
+
+
+def test_a_link_opens_an_output_and_the_button_folds_it(reader: Any, html: Path) -> None:
+    window = reader()
+    page = window.open(with_part(html, 'class="predict docutils')[0])
+    page.goto(page.url + "#50%")  # no name of ours, and no error
+    box = page.locator(".predict").first
+    button = box.get_by_role("button")
+    output = page.locator(f"#{button.get_attribute('aria-controls').split()[0]}")
+    page.evaluate("name => { location.hash = name }", output.get_attribute("id"))
+    output.wait_for(state="visible")
+    assert button.get_attribute("aria-expanded") == "true"
+    button.click()
+    assert not output.is_visible()
+    assert box.get_by_role("status").inner_text() == ""  # nobody is told to choose first
 
 
 def test_each_prediction_opens_its_own_output_only(reader: Any, html: Path) -> None:
@@ -77,6 +93,8 @@ def test_everything_is_open_without_javascript(reader: Any, html: Path) -> None:
         assert page.locator(".predict form").count() == 0
         folds = page.locator(".predict-fold").all()
         assert folds and all(fold.is_visible() for fold in folds)
+        tint = page.locator(".predict").first.evaluate("e => getComputedStyle(e).backgroundColor")
+        assert tint not in ("rgba(0, 0, 0, 0)", "transparent")  # the colours do not wait for a script
 
 
 def test_a_question_gives_feedback_for_each_answer(reader: Any, html: Path) -> None:

@@ -474,6 +474,9 @@ def test_it_is_played_by_keyboard(reader: Any) -> None:
     page.keyboard.press("End")
     assert page.locator("#play-beta-value").inner_text() == "20"
     assert page.locator("#play-beta").get_attribute("aria-valuetext") == "20"
+    page.locator("#play-learning-rate").focus()
+    page.keyboard.press("End")  # the rate of the page's last experiment
+    assert page.locator("#play-learning-rate-value").inner_text() == "0.3"
     page.locator("input[value=vae]").focus()
     page.keyboard.press("ArrowLeft")
     assert page.locator("#play-beta").is_disabled()  # an autoencoder has no rate to be priced

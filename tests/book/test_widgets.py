@@ -10,6 +10,7 @@ import base64
 import functools
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +195,34 @@ def test_sliders_are_moved_by_keyboard(reader: Any, live: list[str]) -> None:
                 two_frames(page)
                 after = box.locator("canvas").evaluate_all("all => all.map((c) => c.toDataURL()).join()")
                 assert before != after, (path, handle.get_attribute("aria-label"))
+                seen = handle.evaluate("e => e.closest('.widget-slider').querySelector('.widget-readout').textContent")
+                assert handle.get_attribute("aria-valuetext") == seen  # what is heard is what is seen
+
+
+def test_the_threshold_as_given_is_the_one_that_is_drawn(reader: Any, html: Path) -> None:
+    """Though it lies between two steps of the slider: the picture's words say the same shares."""
+    path = "book/07_anomaly_detection.html"
+    page = started(reader().open(path))
+    box = instrument(page, ".vae-scores")
+    words = box.locator(".vae-still").get_attribute("alt")
+    two_frames(page)
+    shown = box.locator(".vae-confusion").inner_text()
+    for share in re.findall(r"finds (\d+ %) .* with ([\d.]+ %)", words)[0]:
+        assert share in shown
+    assert "% precision" in shown
+
+    canvas = box.locator("canvas")
+    assert canvas.get_attribute("aria-valuetext").startswith(re.search(r"threshold of ([\d.]+)", words)[1][:4])
+    canvas.scroll_into_view_if_needed()
+    area, before = canvas.bounding_box(), numbers(box)
+    page.mouse.click(area["x"] + 0.85 * area["width"], area["y"] + 0.3 * area["height"])  # the ROC curve
+    assert numbers(box) == before
+    page.mouse.click(area["x"] + 0.2 * area["width"], area["y"] + 0.3 * area["height"])
+    assert numbers(box) != before
+    canvas.focus()
+    before = numbers(box)
+    canvas.dispatch_event("keydown", {"key": "ArrowLeft", "altKey": True})  # the browser's way back
+    assert numbers(box) == before
 
 
 @pytest.mark.parametrize("touch", [False, True], ids=["pointer", "touch"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
@@ -54,7 +56,8 @@ class ThresholdExplorer(Instrument):
         step = 10.0 ** np.floor(np.log10((high - low) / 200))
         low, high = min(low, np.floor(low / step) * step), max(high, np.ceil(high / step) * step)
         digits = max(0, -int(np.log10(step)))
-        data = {"normal": self.normal.tolist(), "anomalous": self.anomalous.tolist(), "unit": unit}
+        data: dict[str, Any] = {"normal": self.normal.tolist(), "anomalous": self.anomalous.tolist(), "unit": unit}
+        data["threshold"] = threshold  # of which the view of the slider makes the next step
         super().__init__(title, [slider("threshold", threshold, low, high, step, digits)], data)
 
     def draw(self, figure: Figure) -> None:

@@ -14,7 +14,7 @@ from sphinx.util import logging
 LOG = logging.getLogger(__name__)
 
 PICTURE = re.compile(
-    r'<img (?P<attributes>(?:(?!\bloading=)[^>])*\bsrc="(?P<src>[^":]*/_images/[^"]*\.png)"[^>]*?) ?/>'
+    r'<img (?![^>]*\bloading=)(?P<attributes>[^>]*?\bsrc="(?P<src>[^":]*/_images/[^"]*\.png)"[^>]*?) ?/>'
 )
 FILE_NAME = re.compile(r"\S+\.(png|svg|jpe?g|gif|webp)")
 

@@ -23,6 +23,7 @@ class UniqueIds(SphinxPostTransform):
 # What theme and extensions write, and what a screen reader needs: names that hold the words one sees, a landmark
 # around everything, no roles that have been withdrawn, and no heading cell without a heading.
 NAMES = {
+    ' data-theme="auto">': ">",  # without scripts the theme's colours know no "auto"
     'search-button__button pst-js-only" title="Search" aria-label="Search"': 'search-button__button pst-js-only"',
     'aria-label="Color mode"': 'aria-label="Color mode: Light, Dark or System Settings"',
     ' bd-sidebar">': ' bd-sidebar" role="region" aria-label="Sidebar">',

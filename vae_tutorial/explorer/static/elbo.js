@@ -40,13 +40,14 @@ function elbo({ stage, data, sliders }) {
     left.words("posterior p(z|x)", left.x(-2.9), left.y(top * 0.94), { colour: colours[0], bold: true });
     left.words("q(z)", left.x(-2.9), left.y(top * 0.94) + left.font * 1.4, { colour: colours[1], bold: true });
 
-    const right = new Panel(page, colours, { x: [0, 1], y: [-12, 2], left: 0.64, title: "nats", ylabel: " ", xticks: false });
-    const end = Math.max(lower, -12);
+    const floor = Math.min(-12, Math.floor(evidence) - 3);
+    const right = new Panel(page, colours, { x: [0, 1], y: [floor, 2], left: 0.64, title: "nats", ylabel: " ", xticks: false });
+    const end = Math.max(lower, floor);
     right.fill([[0.12, evidence], [0.88, evidence], [0.88, end], [0.12, end]], colours.accent, 0.35);
     right.stroke([[0, evidence], [1, evidence]], colours[0], { width: 3, dash: [6, 4] });
     right.stroke([[0.12, end], [0.88, end]], colours[1], { width: 4 });
     right.words("log p(x)", right.x(0.5), right.y(evidence) - 7, { align: "center", colour: colours[0], bold: true });
-    right.words("ELBO", right.x(0.5), right.y(end) + (end > -11 ? right.font * 1.3 : -6), { align: "center", colour: colours[1], bold: true });
+    right.words("ELBO", right.x(0.5), right.y(end) + (end > floor + 1 ? right.font * 1.3 : -6), { align: "center", colour: colours[1], bold: true });
     say(`ELBO ${signed(lower, 3)}  +  gap ${gap.toFixed(3)}  =  log p(x) ${signed(evidence, 3)} nats`);
   };
 }

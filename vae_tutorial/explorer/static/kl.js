@@ -42,9 +42,10 @@ function divergence({ stage, sliders, signal, title }) {
       for (const level of LEVELS) {
         const reach = (at) => Math.sqrt(Math.max(0, 2 * level + 1 - at * at + 2 * Math.log(at)));
         const half = curve(reach, 0.005, y[1], 600).filter(([, reached]) => reached > 0);
-        const around = [...half.map(([at, r]) => [r, at]), ...half.reverse().map(([at, r]) => [-r, at])];
-        landscape.stroke(around.concat(around.slice(0, 1)), colours.muted, { width: 1.2 });
         const top = Math.max(...half.map(([at]) => at));
+        const around = [...[...half].reverse().map(([at, r]) => [r, at]), ...half.map(([at, r]) => [-r, at])];
+        if (top < y[1]) around.push(around[0]); // else it is open where it leaves the picture
+        landscape.stroke(around, colours.muted, { width: 1.2 });
         if (top < 0.99 * y[1]) landscape.words(tickWords(level), landscape.x(0), landscape.y(top) - 4, { align: "center", colour: colours.muted });
       }
       const length = Math.min(1, 0.35 * Math.hypot(...slope)) / Math.max(1e-9, Math.hypot(...slope));
@@ -52,7 +53,8 @@ function divergence({ stage, sliders, signal, title }) {
     });
     landscape.ring(m, s);
     canvas.setAttribute("aria-valuenow", m);
-    say(`KL = ${kl.toFixed(3)} nats.  Its slope: ∂μ = ${signed(slope[0])}, ∂σ = ${signed(slope[1])}`);
+    const place = `μ ${signed(m)}, σ ${signed(s)}`;
+    say(`KL = ${kl.toFixed(3)} nats.  Its slope: ∂μ = ${signed(slope[0])}, ∂σ = ${signed(slope[1])}`, place);
   };
 }
 

@@ -24,15 +24,24 @@ function turn(slider, value) {
   slider.save_changes();
 }
 
-/** ipywidgets gives slider handles no accessible name: lend them their label, once their views are there. */
+/** ipywidgets gives slider handles no accessible name: lend them label and readout, once their views are there. */
 function nameSliders(sliders, title, tries = 200) {
   const views = sliders.flatMap((slider) => Object.values(slider.views ?? {}));
   if (views.length < sliders.length && tries) setTimeout(nameSliders, 25, sliders, title, tries - 1);
   else
     Promise.all(views).then((made) => {
-      for (const view of made)
-        for (const part of view.el.querySelectorAll("[role=slider], .widget-readout"))
-          part.setAttribute("aria-label", `${title}: ${view.model.get("description")}`);
+      for (const view of made) {
+        const [handle, readout] = ["[role=slider]", ".widget-readout"].map((one) => view.el.querySelector(one));
+        for (const part of [handle, readout]) part?.setAttribute("aria-label", `${title}: ${view.model.get("description")}`);
+        if (!handle || !readout) continue; // ipywidgets 7
+        if (view.model.get("step") === undefined) readout.contentEditable = "false"; // choices are not typed
+        // noUiSlider says the place among the choices, or all digits of a double: say what is shown
+        const say = () =>
+          handle.getAttribute("aria-valuetext") === readout.textContent ||
+          handle.setAttribute("aria-valuetext", readout.textContent);
+        new MutationObserver(say).observe(handle, { attributeFilter: ["aria-valuetext"] });
+        say();
+      }
     });
 }
 
@@ -59,6 +68,8 @@ async function perform({ model, el, signal }, instrument) {
   const themed = new MutationObserver(ask);
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  addEventListener("resize", ask); // a zoom may leave the width alone
+  document.fonts.addEventListener("loadingdone", ask);
   for (const slider of sliders) slider.on(MOVED, ask);
   model.on("change:data", ask);
   nameSliders(sliders, model.get("title"));
@@ -68,6 +79,8 @@ async function perform({ model, el, signal }, instrument) {
   return () => {
     resized.disconnect();
     themed.disconnect();
+    removeEventListener("resize", ask);
+    document.fonts.removeEventListener("loadingdone", ask);
     cancelAnimationFrame(asked);
     for (const slider of sliders) slider.off(MOVED, ask);
     model.off("change:data", ask);
@@ -119,11 +132,13 @@ function draggable(element, move, signal) {
   };
   const on = (name, act) => element.addEventListener(name, act, { signal });
   on("pointerdown", (event) => {
+    if (event.button) return; // a menu
     element.setPointerCapture(event.pointerId);
     element.focus({ preventScroll: true });
-    at(event);
+    if (event.pointerType !== "touch" || getComputedStyle(element).touchAction === "none") at(event);
     event.preventDefault();
   });
+  on("click", at); // a tap, where a finger's press may begin a scroll
   on("pointermove", (event) => element.hasPointerCapture(event.pointerId) && at(event));
 }
 
@@ -140,7 +155,7 @@ function steered(element, across, up, signal) {
       ArrowUp: () => go(up ?? across, 1),
       Home: () => [across, up].forEach(middle),
     };
-    if (!moves[event.key]) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || !moves[event.key]) return;
     moves[event.key]();
     event.preventDefault();
     event.stopPropagation();
@@ -260,15 +275,15 @@ const tickWords = (value) => String(value).replace("-", "−");
 const curve = (f, from, to, steps = 200) =>
   Array.from({ length: steps + 1 }, (_, i) => from + ((to - from) * i) / steps).map((x) => [x, f(x)]);
 
-/** A drawing with a line of numbers below it, which `say` renews. */
+/** A drawing with a line of numbers below it, which `say` renews; of a slider, its own value comes before them. */
 function drawingWithWords(stage, attributes) {
   const drawing = sharpCanvas({ class: "vae-drawing", ...attributes });
   const line = make("p", { class: "vae-readout" });
   stage.classList.add("vae-chart");
   stage.append(drawing.canvas, line);
-  const say = (text) => {
+  const say = (text, place) => {
     line.textContent = text;
-    drawing.canvas.setAttribute(attributes.role === "img" ? "aria-label" : "aria-valuetext", text);
+    drawing.canvas.setAttribute(attributes.role === "img" ? "aria-label" : "aria-valuetext", place ? `${place}: ${text}` : text);
   };
   return { ...drawing, say };
 }

@@ -24,7 +24,7 @@ function threshold({ stage, data, sliders: [slider], signal, title }) {
   const cells = [["", "alarm", "none", ""], ["anomalous", "", "", ""], ["normal", "", "", ""]].map((words, i) => {
     const row = make("tr");
     const made = words.map((word, j) => make(i && j ? "td" : "th", i && j ? {} : { scope: j ? "col" : "row" }, word));
-    if (!i) [made[0], made[3]] = [make("td"), make("td")]; // heads of nothing
+    if (!i) [made[0], made[3]] = [make("td"), make("td")]; // no heads: nothing, and the precision
     row.append(...made);
     table.append(row);
     return made;
@@ -45,11 +45,12 @@ function threshold({ stage, data, sliders: [slider], signal, title }) {
   };
   const histograms = [bars(normals), bars(anomalies)];
   let panel;
-  draggable(canvas, (fx, fy) => turn(slider, within(panel, canvas, Math.min(fx, 0.6), fy)[0]), signal);
+  draggable(canvas, (fx, fy) => fx <= 0.62 && turn(slider, within(panel, canvas, fx, fy)[0]), signal); // not the curves
   steered(canvas, slider, null, signal);
 
   return () => {
-    const at = slider.get("value");
+    const stepped = slider.get("value"); // on the step nearest to the threshold as given, that one is meant
+    const at = Math.abs(stepped - data.threshold) <= 0.5001 * slider.get("step") ? data.threshold : stepped;
     const now = point(at);
     const page = fit();
     const top = 1.1 * Math.max(...histograms.flat());
@@ -64,21 +65,24 @@ function threshold({ stage, data, sliders: [slider], signal, title }) {
     });
     panel.stroke([[at, 0], [at, top]], colours.accent, { width: 3 });
     const unit = { x: [0, 1], y: [0, 1], left: 0.62, ylabel: " " };
-    const roc = new Panel(page, colours, { ...unit, bottom: 0.5, title: "ROC: found", xlabel: "false alarms" });
-    const lines = { roc: points.map((p) => [p.falsely, p.recall]), pr: points.slice(0, -1).map((p) => [p.recall, p.precision]) };
+    const narrow = page.width < 480; // too low for two: the table has the precision
+    const roc = new Panel(page, colours, { ...unit, bottom: narrow ? 1 : 0.5, title: "ROC: found", xlabel: "false alarms" });
     roc.stroke([[0, 0], [1, 1]], colours.muted, { width: 1, dash: [3, 3] });
-    roc.stroke(lines.roc, colours[2]);
+    roc.stroke(points.map((p) => [p.falsely, p.recall]), colours[2]);
     roc.ring(now.falsely, now.recall, colours.accent, 5);
-    const pr = new Panel(page, colours, { ...unit, top: 0.5, title: "precision", xlabel: "found" });
-    pr.stroke(lines.pr, colours[3]);
-    pr.ring(now.recall, now.precision, colours.accent, 5);
+    if (!narrow) {
+      const pr = new Panel(page, colours, { ...unit, top: 0.5, title: "precision", xlabel: "found" });
+      pr.stroke(points.slice(0, -1).map((p) => [p.recall, p.precision]), colours[3]);
+      pr.ring(now.recall, now.precision, colours.accent, 5);
+    }
     const { found, alarms } = now;
     const shares = [`${(100 * now.recall).toFixed(0)} % found`, `${(100 * now.falsely).toFixed(1)} % false alarms`];
     [[found, anomalies.length - found, shares[0]], [alarms, normals.length - alarms, shares[1]]].forEach((row, i) =>
       row.forEach((n, j) => (cells[i + 1][j + 1].textContent = n)),
     );
+    cells[0][3].textContent = `${(100 * now.precision).toFixed(0)} % precision`;
     canvas.setAttribute("aria-valuenow", at);
-    say(`${shares.join(", ")}, precision ${(100 * now.precision).toFixed(0)} %`);
+    say(`${shares.join(", ")}, precision ${(100 * now.precision).toFixed(0)} %`, tickWords(+at.toPrecision(6)));
   };
 }
 

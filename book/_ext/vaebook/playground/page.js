@@ -408,6 +408,8 @@
     });
     part("slow").addEventListener("change", () => send({ do: "pace", slow: part("slow").checked }));
     for (const control of controls.querySelectorAll("[disabled]")) control.disabled = false;
+    part("beta").max = BETAS.length - 1; // no second list to forget
+    part("learning-rate").max = LEARNING_RATES.length - 1;
     controls.reset(); // a browser that kept the reader's choices would show others than the training has
     writeValues();
     reset();
@@ -416,6 +418,7 @@
       draw();
     }).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     new ResizeObserver(draw).observe(part("map"));
+    addEventListener("resize", draw); // a zoom may leave the width alone
   }
 
   begin();
