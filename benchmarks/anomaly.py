@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import platform
 import time
@@ -45,7 +44,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from record import processor
+from record import processor, write
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -79,7 +78,7 @@ def main() -> None:
             result["tables"][file.stem] = measure(data["X"].astype(np.float64), data["y"])
         print_table(file.stem, result["tables"][file.stem])
         result["mean"] = means(result["tables"])
-        options.output.write_text(json.dumps(result, indent=1) + "\n")  # after each: a long run may be cut off
+    write(options.output, result)  # not before the last: one that was cut off leaves the results of all tables
     print_table("mean; seconds: sum", {"methods": result["mean"]})
 
 

@@ -84,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     pages = options.pages or [p.relative_to(HTML).as_posix() for p in live_pages()]
     with sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("chromium-browser")
+        path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         print(f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}), Chromium {browser.version}\n")
         print(f"{'page':36}{'text s':>7}{'ready s':>8}{'shift':>7}   drag, ms: median (95 %), work; throttled")

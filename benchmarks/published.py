@@ -72,12 +72,15 @@ class Redrawn(keras.utils.PyDataset):
 class Sitting(keras.callbacks.Callback):
     """Writes weights and the optimizer's state now and then and at the end, which comes when the time is up.
 
-    Before them, the seconds of training so far and the last epoch's metrics: weights that are at the end have these.
+    Before them, the seconds of training so far, the last epoch's metrics, and the commits of all sittings: weights that
+    are at the end have these.
     """
 
-    def __init__(self, file: Path, minutes: float) -> None:
+    def __init__(self, file: Path, minutes: float, commit: str) -> None:
         super().__init__()
         self.file, self.log = file, log_of(file)
+        if minutes and commit not in self.log["commits"]:
+            self.log["commits"] = [*self.log["commits"], commit]
         self.start = self.saved = time.monotonic()
         self.end = self.start + 60 * minutes
 
@@ -101,14 +104,14 @@ class Sitting(keras.callbacks.Callback):
 
 
 def log_of(file: Path) -> Row:
-    """What stands beside a file of weights: ``seconds`` of training, None if not known, and ``metrics``."""
+    """What stands beside a file of weights: ``seconds`` of training, None if not known, ``metrics`` and ``commits``."""
     if log_file(file).exists():
         log: Row = json.loads(log_file(file).read_text("utf8"))
         return log
-    return {"seconds": None if file.exists() else 0.0, "metrics": {}}
+    return {"seconds": None if file.exists() else 0.0, "metrics": {}, "commits": []}
 
 
-def train(recipe: Recipe, images: Images, vae: VAE, file: Path, minutes: float) -> int:
+def train(recipe: Recipe, images: Images, vae: VAE, file: Path, minutes: float, commit: str) -> int:
     """Train, from the file on if there is one; the number of epochs so far."""
     vae.compile(recipe.optimizer())
     vae.optimizer.build(vae.trainable_variables)
@@ -116,7 +119,7 @@ def train(recipe: Recipe, images: Images, vae: VAE, file: Path, minutes: float) 
     if not file.exists():  # what a training has left that was stopped before its first file
         best.unlink(missing_ok=True)
         log_file(file).unlink(missing_ok=True)
-    callbacks: list[keras.callbacks.Callback] = [Sitting(file, minutes)]
+    callbacks: list[keras.callbacks.Callback] = [Sitting(file, minutes, commit)]
     if recipe.rates:
         callbacks.append(keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate_at(recipe, epoch, rate)))
     if recipe.best:
@@ -171,7 +174,7 @@ def measure(name: str, minutes: float, again: bool) -> Row:
     images, vae = recipe.images(), recipe.model()
     if again:
         forget(name)  # not before all is at hand for a new training
-    epoch = train(recipe, images, vae, file, minutes)
+    epoch = train(recipe, images, vae, file, minutes, begun["commit"])
     log, finished = log_of(file), epoch == recipe.epochs
     draws = recipe.draws if finished else min(recipe.draws, SO_FAR)
     ours = {"−ELBO": mean_and_error(-vae.elbo(images.test, k=16).value / PER[recipe.unit])}
@@ -193,6 +196,7 @@ def measure(name: str, minutes: float, again: bool) -> Row:
         **({} if finished else {"partial": f"epoch {epoch} of {recipe.epochs}, {draws} draws"}),
         **({"seconds": round(log["seconds"])} if finished and log["seconds"] is not None else {}),
         **begun,
+        "commit": ", ".join(log["commits"]),  # those that trained
     }
 
 

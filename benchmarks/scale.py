@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import socket
 import subprocess
 import sys
@@ -197,10 +196,6 @@ def devices() -> list[dict[str, Any]]:
     return found
 
 
-def peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def in_a_process(*arguments: str) -> dict[str, Any]:
     command = [sys.executable, __file__, "--measure", *arguments]
     child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -215,6 +210,8 @@ def measured(name: str) -> Any:
 
 
 def child(what: str, value: str = "") -> dict[str, Any]:
+    from record import peak_megabytes
+
     if what in AXES:
         seconds = MEASURES[what](int(value))
         return {"value": int(value), "seconds": [round(s, 4) for s in seconds], "peak_mb": round(peak_megabytes())}
@@ -243,5 +240,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main()

@@ -21,7 +21,6 @@ import json
 import math
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -97,7 +96,7 @@ def run_child(backend: str, network: str, contestants: list[str], repetitions: i
 def measure(backend: str, network: str, contestants: list[str], repetitions: int) -> dict[str, Any]:
     """Seconds per epoch of each contestant on one back end, taking turns; the first turn compiles and is left out."""
     import hand_written
-    from record import circumstances
+    from record import circumstances, peak_megabytes
 
     begun, x = circumstances(), images()[: IMAGES[network]]
     prepare: dict[str, Callable[[], Callable[[], float]]] = {
@@ -114,7 +113,7 @@ def measure(backend: str, network: str, contestants: list[str], repetitions: int
             if turn:
                 seconds[name].append(round(value, 4))
         print(network, backend, {n: s[-1] for n, s in seconds.items() if s}, file=sys.stderr, flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_megabytes()
     if "article" in contestants:
         seconds["article"] = [round(article_epoch(x))]
     parts = {"step_ms": torch_step(x[:BATCH], network)} if backend == "torch" and len(contestants) > 1 else {}
@@ -281,5 +280,4 @@ def installed(package: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main()

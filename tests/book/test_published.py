@@ -118,7 +118,7 @@ def test_every_result_says_what_it_must() -> None:
 def test_the_commit_of_a_result_has_the_program_that_found_it(results: str) -> None:
     """All of it, where no + says that it had changes."""
     found = json.loads((ROOT / f"benchmarks/results/{results}.json").read_text("utf8"))
-    commits = {result["commit"] for result in found.values() if "measured" not in result}
+    commits = {c for result in found.values() if "measured" not in result for c in result["commit"].split(", ")}
     assert all(re.fullmatch(r"[0-9a-f]{7,}\+?", commit) for commit in commits) and commits
     try:
         whole = git("rev-parse", "--is-shallow-repository") == "false"
@@ -183,23 +183,24 @@ def test_training_that_stops_and_goes_on_is_training_that_never_stopped(
 
     parts, whole = tmp_path / "parts.weights.h5", tmp_path / "whole.weights.h5"
 
-    def trained(file: Path, minutes: float) -> tuple[int, list[Any]]:
+    def trained(file: Path, minutes: float, commit: str = "0123456") -> tuple[int, list[Any]]:
         vae = recipe.model()
-        return benchmark.train(recipe, images, vae, file, minutes), vae.get_weights()
+        return benchmark.train(recipe, images, vae, file, minutes, commit), vae.get_weights()
 
     assert [trained(parts, 1e-9)[0] for _ in range(2)] == [1, 2]  # one epoch a sitting
     seconds = benchmark.log_of(parts)["seconds"]
-    assert trained(parts, 0.0)[0] == 2
-    for a, b in zip(trained(parts, 1e-9)[1], trained(whole, np.inf)[1], strict=True):
+    assert trained(parts, 0.0, "fedcba9")[0] == 2  # which trains nothing
+    for a, b in zip(trained(parts, 1e-9, "abcdef0")[1], trained(whole, np.inf)[1], strict=True):
         assert_array_equal(a, b)
     logs = benchmark.log_of(parts), benchmark.log_of(whole)
     assert logs[0]["metrics"] == logs[1]["metrics"] and logs[0]["metrics"]["distortion"] > 0
     assert trained(parts, np.inf)[0] == 3 and benchmark.log_of(parts)["metrics"] == logs[0]["metrics"]  # at its end
     assert logs[0]["seconds"] > seconds > 0
+    assert [log["commits"] for log in logs] == [["0123456", "abcdef0"], ["0123456"]]
     benchmark.log_file(parts).unlink()
     assert benchmark.log_of(parts)["seconds"] is None  # and not those of the last sitting
     for left in (benchmark.log_file(parts), benchmark.best_of(parts)):  # stopped before its first file
-        left.write_text('{"seconds": 1e9, "metrics": {}}')
+        left.write_text('{"seconds": 1e9, "metrics": {}, "commits": []}')
     parts.unlink()
     assert trained(parts, 1e-9)[0] == 1 and benchmark.log_of(parts)["seconds"] < 1e6
 
