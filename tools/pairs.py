@@ -15,6 +15,8 @@ import argparse
 import copy
 import json
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def text_only(cell: NotebookNode) -> list[NotebookNode]:
     return kept
 
 
-def make(chapter: Path, known: list[NotebookNode], bibliography: Bibliography) -> NotebookNode:
+def make(chapter: Path, known: Iterable[NotebookNode], bibliography: Bibliography) -> NotebookNode:
     """The notebook of a chapter, with the stored outputs that the first fitting notebook of `known` has."""
 
     def is_chapter(page: str) -> bool:
@@ -103,11 +105,11 @@ def load(path: Path) -> list[NotebookNode]:
     return [nbformat.read(path, as_version=4)] if path.exists() else []
 
 
-def builds(root: Path, chapter: Path) -> list[NotebookNode]:
+def builds(root: Path, chapter: Path) -> Iterator[NotebookNode]:
     """The last build's notebook of a chapter, and all cached runs: a build that reuses one leaves out its outputs."""
     last = root / "_build/jupyter_execute" / chapter.relative_to(root).with_suffix(".ipynb")
     cached = sorted(root.glob("_build/.jupyter_cache/*/executed/*/base.ipynb"), key=lambda p: -p.stat().st_mtime)
-    return [notebook for path in (last, *cached) for notebook in load(path)]
+    return (notebook for path in (last, *cached) for notebook in load(path))
 
 
 def is_notebook(page: Path) -> bool:
@@ -153,7 +155,7 @@ def write(root: Path) -> list[str]:
     for chapter in chapters(root):
         pair = chapter.with_suffix(".ipynb")
         try:
-            text = dump(make(chapter, [*builds(root, chapter), *load(pair)], bibliography))
+            text = dump(make(chapter, chain(builds(root, chapter), load(pair)), bibliography))
         except OutOfStepError as reason:
             failed.append(f"{pair.name}: {reason}")
             continue

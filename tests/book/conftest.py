@@ -107,10 +107,11 @@ class Reader:
             route.fulfill(body="", content_type="text/javascript")
 
     def open(self, path: str, whole: bool = False) -> Any:
-        """The page as soon as it rests; where `whole`, with its mathematics and its instruments, which come last."""
+        """The page once it is loaded; where `whole`, with its mathematics and its instruments, which come last."""
         self.whole = whole
         self.page.goto((self.html / path).as_uri())
-        self.page.wait_for_load_state("networkidle")
+        if whole:
+            self.page.wait_for_load_state("networkidle")
         if whole and self.page.locator(".math").count():
             self.page.locator(".math mjx-container").first.wait_for(state="attached")
         if whole and (instruments := self.page.locator(".vae-live").count()):

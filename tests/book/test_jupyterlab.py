@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 CELLS = [
     "from vae_tutorial import networks\n"
@@ -63,7 +63,11 @@ def lab(tmp_path: Path, root: Path) -> Iterator[str]:
         yield f"{address}/lab/tree/live.ipynb?token=t"
     finally:
         server.terminate()  # its kernels go with it
-        server.wait(30)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            raise
 
 
 def run_cell(page: Any, index: int) -> Any:

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 import pairs
+from vaebook import execution
 
 CHAPTER = """---
 kernelspec: {{display_name: Python 3, language: python, name: python3}}
@@ -121,3 +122,21 @@ def test_notebooks_store_only_text_of_the_cells_that_nbval_compares(root: Path) 
         if name[:2].isdigit():  # a chapter, which tests its methods on an exact model; the welcome page has none
             numbers = re.findall(r"\d+\.\d{3}", "\n".join(kept))
             assert len(numbers) >= 3, f"{name}: nbval compares {len(numbers)} numbers with three digits"
+
+
+def test_the_build_printed_what_the_notebooks_store(root: Path, html: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make notebooks` compares by running them all once more, here in the runs that the pages show."""
+    for name, value in execution.DEFAULTS.items():
+        monkeypatch.setenv(name, value)
+    files = (root / "_build/.jupyter_cache" / execution.run_key(root)).glob("executed/*/base.ipynb")
+    runs = [pairs.code_cells(nbformat.read(file, as_version=4)) for file in files]
+    compared = 0
+    for name, notebook in notebooks(root):
+        cells = pairs.code_cells(notebook)
+        run = next((run for run in runs if [c.source for c in run] == [c.source for c in cells]), None)
+        assert run, f"{name}: the last build of the digits edition has not run this code; `make book`"
+        for cell, ran in zip(cells, run, strict=True):
+            if pairs.tagged(cell):
+                assert pairs.text_only(ran) == cell.outputs, name
+                compared += 1
+    assert compared > 30

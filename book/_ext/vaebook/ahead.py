@@ -71,7 +71,11 @@ def run_ahead(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
                 )
             ] = one
         for done in as_completed(runs):
-            one, result = runs[done], done.result()
+            one = runs[done]
+            if trouble := done.exception():  # a kernel that died, say
+                LOG.warning("%s failed: %s", one.name, trouble)
+                continue
+            result = done.result()
             if result.err is None:
                 bundle = CacheBundleIn(one.notebook, str(one.path), data={"execution_seconds": result.time})
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)

@@ -71,16 +71,19 @@ def provide(app: Sphinx) -> None:
     if npm.joinpath("mathjax").is_dir():
         version = json.loads(npm.joinpath("mathjax/package.json").read_text("utf8"))["version"]
         stamp = static / "mathjax/version"
-        if not stamp.exists() or stamp.read_text("utf8") != version:
+        made_of = f"{version} {' '.join(MATHJAX_PARTS)}"
+        if not stamp.exists() or stamp.read_text("utf8") != made_of:
             for part in MATHJAX_PARTS:
                 copy(npm / "mathjax/es5" / part, static / "mathjax" / part)
-            stamp.write_text(version, "utf8")
+            copy(npm / "mathjax/LICENSE", static / "mathjax/LICENSE")
+            stamp.write_text(made_of, "utf8")
     for font in FONTS:
         folder = npm / "@fontsource-variable" / font
         if folder.is_dir():
             for style in FONT_STYLES:
                 copy(folder / style, static / "fonts" / font / style)
                 app.add_css_file(f"fonts/{font}/{style}")
+            copy(folder / "LICENSE", static / "fonts" / font / "LICENSE")
             for file in folder.glob("files/*-wght-*.woff2"):
                 copy(file, static / "fonts" / font / "files" / file.name)
     app.add_css_file("book.css", priority=900)

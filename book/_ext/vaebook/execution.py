@@ -36,13 +36,15 @@ def kernels() -> int:
 
 
 def run_key(root: Path) -> str:
-    """Changes with all that a run depends on beside the chapter's code: package, versions, back end, data."""
+    """Changes with all that a run depends on beside the chapter's code: package, versions, results, back end, data."""
     digest = hashlib.sha256()
     settings = [f"{name}={os.environ.get(name)}" for name in DEFAULTS]
     for part in [f"python {sys.version_info[:2]}", *settings]:
         digest.update(part.encode())
     package = [file for file in root.glob("vae_tutorial/**/*") if file.suffix in (".py", ".js", ".css")]
-    for file in sorted([*package, root / "requirements.lock"]):
+    # chapters read these in cells; the published figures are set by a directive, which needs no run
+    results = [file for file in root.glob("benchmarks/results/*.json") if file.name != "published.json"]
+    for file in sorted([*package, *results, root / "requirements.lock"]):
         digest.update(file.relative_to(root).as_posix().encode())
         digest.update(file.read_bytes())
     if folder := os.environ.get(DATA):
