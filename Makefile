@@ -17,9 +17,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-# the other arguments are what stood behind a comma
-say = @printf '\n\033[1m── %s\033[0m\n' "$(1)$(if $(2),$(comma)$(2))$(if $(3),$(comma)$(3))"
-comma := ,
+say = @printf '\n\033[1m── %s\033[0m\n' "$(1)"  # without commas: they would end the argument
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lint units $(BACKENDS:%=units-%) cross notebooks strict-book book-tests mutants kills soak \
@@ -137,7 +135,7 @@ $(VENV)/.book: pyproject.toml requirements.lock | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml requirements.lock | $(BIN)/python
-	$(call say,What book and tests need: TensorFlow, JAX, PyTorch, Jupyter Book and the tools)
+	$(call say,What book and tests need: the three back ends and the tools)
 	@$(BIN)/python -m pip install --progress-bar off -c requirements.lock -e '.[tensorflow,jax,torch,book,dev]'
 	@touch $(VENV)/.book $@
 
