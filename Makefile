@@ -107,7 +107,7 @@ oldest newest:
 	@_build/$@/bin/uv pip install -q --no-config --python _build/$@ -e '.[$(BACKEND),widgets]' \
 		--resolution $(if $(filter oldest,$@),lowest-direct,highest)
 	@_build/$@/bin/uv pip freeze -q --no-config --python _build/$@ --exclude-editable | tee _build/$@/versions | paste -sd ' ' -
-	@_build/$@/bin/uv pip install -q --no-config --python _build/$@ -c _build/$@/versions hypothesis pandas pytest
+	@_build/$@/bin/uv pip install -q --no-config --python _build/$@ -c _build/$@/versions hypothesis pandas pytest pytest-timeout
 	@KERAS_BACKEND=$(BACKEND) _build/$@/bin/python -m pytest $(UNITS) -q \
 		$(if $(filter oldest,$@),-W ignore::DeprecationWarning)  # which tells old releases of what came after them
 

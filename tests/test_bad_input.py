@@ -15,9 +15,10 @@ from typing import Any
 
 import hypothesis.extra.numpy as arrays
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vae_tutorial
@@ -55,6 +56,11 @@ def decoder(**settings: Any) -> Any:
     return networks.mlp_decoder(**({"latent_dim": 2, "image_shape": SHAPE, "hidden": (4,)} | settings))
 
 
+def two_channels() -> VAE:
+    shape = (*SHAPE[:2], 2)
+    return VAE(networks.mlp_encoder(shape, 2, (4,)), networks.mlp_decoder(2, shape, (4,)))
+
+
 def at(x: Any, value: float) -> Any:
     """A copy with one bad value."""
     x = np.array(x, float)
@@ -68,6 +74,14 @@ def by_name(encoder: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def model() -> VAE:
+    vae = VAE(encoder(), decoder())
+    vae.compile()
+    return vae
+
+
+@pytest.fixture(scope="module")
+def pupil() -> VAE:
+    """A model that a test may train."""
     vae = VAE(encoder(), decoder())
     vae.compile()
     return vae
@@ -190,6 +204,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("explorer.ELBOExplorer", "no noise"): (lambda: explorer.ELBOExplorer(noise=0), "noise: .*0"),
     ("explorer.ThresholdExplorer", "one class"): (lambda: explorer.ThresholdExplorer([1.0, 2], [0, 0]), "labels: "),
     ("explorer.BetaExplorer", "one model"): (lambda: explorer.BetaExplorer([], X), "models: "),
+    ("explorer.BetaExplorer", "two channels"): (lambda: explorer.BetaExplorer([two_channels()], X), "models: .*got 2"),
 }
 
 # Verbs of a model and of a fitted detector; a call of either; what the error must name.
@@ -275,7 +290,10 @@ INNER = {"conformal.fraction", "models.posterior"}
 
 
 def test_no_public_function_is_forgotten() -> None:
-    """``bounds`` and the methods of likelihoods are left out: they are arithmetic on tensors, inside of graphs."""
+    """``bounds`` and the methods of likelihoods are left out: they are arithmetic on tensors, inside of graphs.
+
+    A NaN that they get is a NaN in what they give, as their own tests say.
+    """
     functions = set().union(
         *map(public, (datasets, latent, conformal, likelihoods, networks, plots, schedules, models))
     )
@@ -353,6 +371,76 @@ def test_conformal(calibration: Any, scores: Any, alpha: float) -> None:
     finite_or_refused(lambda: conformal.conformal_threshold(calibration, alpha).offset, "calibration: ", "alpha: ")
 
 
+def nothing(_: Any) -> tuple[()]:
+    """For what has no numbers to look at, such as a plot."""
+    return ()
+
+
+IMAGES = (3, *SHAPE)
+TAKES: dict[str, tuple[tuple[int, ...], Callable[[VAE, Any], Any], tuple[str, ...]]] = {
+    "VAE.predict": (IMAGES, lambda m, x: m.predict(x, verbose=0), ("x: ",)),
+    "VAE.evaluate": (IMAGES, lambda m, x: m.evaluate(x, verbose=0), ("x: ",)),
+    "VAE.reconstruct": (IMAGES, lambda m, x: m.reconstruct(x), ("x: ",)),
+    "VAE.log_weights": (IMAGES, lambda m, x: m.log_weights(x, k=2), ("x: ",)),
+    "VAE.log_likelihood": (IMAGES, lambda m, x: m.log_likelihood(x, k=2), ("x: ",)),
+    "latent.traversal": ((3,), lambda _, z: latent.traversal(z, 0), ("z: ",)),
+    "latent.traversal, values": ((4,), lambda _, v: latent.traversal([0, 0], 0, v), ("values: ",)),
+    "latent.arithmetic": ((3,), lambda _, z: latent.arithmetic(z, z, z), ("a: ",)),
+    "latent.attribute": ((4, 3), lambda _, z: latent.attribute(z, np.arange(4) < 2), ("z: ", "has: ")),
+    "plots.image_grid": (IMAGES, lambda _, x: nothing(plots.image_grid(x)), ("images: ",)),
+    "plots.reconstructions": (IMAGES, lambda _, x: nothing(plots.reconstructions({"x": x})), ("x: ",)),
+    "plots.latent_scatter": ((6, 2), lambda _, z: nothing(plots.latent_scatter(z)), ("z: ",)),
+    "plots.spectrum": ((5,), lambda _, v: nothing(plots.spectrum(v)), ("values: ",)),
+    "plots.curves": ((5,), lambda _, v: nothing(plots.curves(np.arange(5), {"v": v})), ("v: ",)),
+    "plots.histograms": ((5,), lambda _, v: nothing(plots.histograms({"v": v})), ("v: ",)),
+    "plots.rate_distortion": (
+        (3,),
+        lambda _, v: nothing(plots.rate_distortion(v, v, v)),
+        ("rates", "distort", "betas"),
+    ),
+    "explorer.LatentExplorer": (IMAGES, lambda m, x: nothing(explorer.LatentExplorer(m, x)), ("x: ",)),
+    "explorer.LatentExplorer, origin": (
+        (2,),
+        lambda m, z: nothing(explorer.LatentExplorer(m, origin=z)),
+        ("origin: ",),
+    ),
+    "explorer.Interpolation": (SHAPE, lambda m, x: nothing(explorer.Interpolation(m, x, 1 - X[0])), ("a: ", "x: ")),
+    "explorer.BetaExplorer": (IMAGES, lambda m, x: nothing(explorer.BetaExplorer([m], x)), ("x: ", "models: ")),
+    "explorer.ThresholdExplorer": (
+        (6,),
+        lambda _, v: nothing(explorer.ThresholdExplorer(v, np.arange(6) % 2)),
+        ("scores: ", "labels: "),
+    ),
+}
+
+
+@pytest.mark.parametrize(("shape", "call", "names"), TAKES.values(), ids=TAKES)
+def test_what_takes_numbers_takes_them_or_refuses_them(
+    model: VAE, shape: tuple[int, ...], call: Callable[[VAE, Any], Any], names: tuple[str, ...]
+) -> None:
+    @given(x=like(*shape))
+    def property_of(x: Any) -> None:
+        try:
+            finite_or_refused(lambda: call(model, x), *names)
+        finally:
+            plt.close("all")
+
+    property_of()
+
+
+@given(x=like(*IMAGES))
+def test_training_takes_images_or_leaves_the_weights_alone(pupil: VAE, x: Any) -> None:
+    before, refusal = pupil.get_weights(), ""
+    try:
+        pupil.fit(x, verbose=0)
+    except (ValueError, TypeError) as error:
+        refusal = str(error)
+        for old, now in zip(before, pupil.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, now)
+    assert refusal.startswith("x: ") or not refusal
+    assert all(np.all(np.isfinite(w)) for w in pupil.get_weights())
+
+
 OF_SCIKIT_LEARN = (
     "Complex data not supported", "Expected 2D array, got", "Found array with", "Input X contains",
     "X has ", "could not convert string to float", "float() argument must be", "setting an array element with a seq",
@@ -363,6 +451,13 @@ OF_SCIKIT_LEARN = (
 def test_a_detector_takes_rows_or_refuses_them(detector: Any, rows: Any) -> None:
     """scikit-learn's own words, which estimators share, and which seldom begin with the argument's name."""
     finite_or_refused(lambda: detector.score_samples(rows), *OF_SCIKIT_LEARN)
+
+
+@settings(max_examples=10)  # each trains a detector
+@given(rows=like(4, 3))
+def test_a_detector_learns_from_rows_or_refuses_them(rows: Any) -> None:
+    small = VAEDetector(epochs=1, hidden=(4,), latent_dim=2, random_state=0)
+    finite_or_refused(lambda: small.fit(rows).offset_, "X: ", *OF_SCIKIT_LEARN)
 
 
 # ------------------------------------------------------------------------------------------------ code in files

@@ -127,6 +127,23 @@ def test_log_mean_exp_of_one_weight_that_vanishes() -> None:
     assert_allclose(numbers(bounds.log_mean_exp(np.float32([[-np.inf], [0.0]]))), [-math.log(2)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("bound", [bounds.log_mean_exp, bounds.elbo, bounds.iwae])
+def test_a_weight_that_is_no_number_shows_in_its_image_alone(bound: Any) -> None:
+    """A NaN is not taken for a weight of 0: which is how a bound would be wrong and look right."""
+    log_w = np.random.default_rng(3).standard_normal((5, 3)).astype(np.float32)
+    log_w[2, 1] = np.nan
+    assert list(np.isnan(numbers(bound(log_w)))) == [False, True, False]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_code_that_is_no_number_has_no_density_and_no_rate(which: int) -> None:
+    """Nor does a clip of the log-variance make a number of it."""
+    both = np.zeros((2, 3, 4), np.float32)
+    both[which, 1, 2] = np.nan
+    for value in (bounds.gaussian_kl(*both), bounds.gaussian_log_prob(np.ones((3, 4), np.float32), *both)):
+        assert list(np.isnan(numbers(value))) == [False, True, False]
+
+
 @given(floats(-20, 20, 8, 3))
 def test_bounds_are_ordered(log_w: Any) -> None:
     """mean ≤ log-mean-exp (Jensen) ≤ max, and both are the same for one draw."""

@@ -540,6 +540,21 @@ def test_unwritable_cache(tiny: dict[str, Any], tmp_path: Path) -> None:
         load("mnist")
 
 
+def test_a_cache_without_the_right_to_write(
+    tiny: dict[str, Any],
+    server: Callable[[Handler], list[str]],
+    read_only_folder: Callable[[], AbstractContextManager[Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requests = server(lambda request: _send(request, _npz(tiny)))
+    with read_only_folder() as folder:
+        monkeypatch.setenv("KERAS_HOME", str(folder))
+        with pytest.raises(DatasetUnavailable, match=rf"Keras's download: .*ermission denied.*{folder}"):
+            load("mnist")
+        assert list(folder.iterdir()) == []
+    assert requests == []  # it is tried before the download
+
+
 # --------------------------------------------------------------------------------------------------- the real ones
 
 

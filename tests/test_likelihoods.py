@@ -52,6 +52,15 @@ def test_bernoulli_sums_to_one_over_all_images(logits: list[float]) -> None:
     assert_allclose(np.exp(log_p.astype(float)).sum(), 1.0, rtol=2e-5)  # e^x of a float32 x near 100: 1e-5
 
 
+@pytest.mark.parametrize("likelihood", [Bernoulli(), ContinuousBernoulli(), Gaussian(), Gaussian(sigma=0.1)])
+@pytest.mark.parametrize("where", ["x", "params"])
+def test_a_pixel_that_is_no_number_has_no_probability(likelihood: Likelihood, where: str) -> None:
+    """Neither a series, nor a clip, nor a softplus makes a number of it."""
+    arrays = {"x": np.full((3, 2, 2, 1), 0.5, np.float32), "params": np.zeros((3, 2, 2, likelihood.channels), "f4")}
+    arrays[where][1, 0, 1, -1] = np.nan
+    assert list(np.isnan(numbers(likelihood.log_prob(**arrays)))) == [False, True, False]
+
+
 def test_continuous_bernoulli_integrates_to_one() -> None:
     x, weights = unit_nodes()
     density = np.exp(log_density(ContinuousBernoulli(), x, LOGITS[:, None]).astype(float))

@@ -1087,6 +1087,23 @@ def test_a_save_that_finds_no_room_leaves_the_file_that_was_there(
     assert os.listdir(tmp_path) == [name]
 
 
+@pytest.mark.parametrize("left", [0, 8192])
+@pytest.mark.parametrize("name", ["vae.keras", "vae.weights.h5"])
+def test_a_disk_that_is_full_keeps_the_file_that_was_there(
+    small_vae: Any, small_disk: Path, name: str, left: int
+) -> None:
+    """With no byte left, and with some for the beginning of a file: a real disk, whose system says so itself."""
+    save = (VAE.save, VAE.save_weights)[name.endswith(".h5")]
+    save(small_vae(), small_disk / name)
+    before, other = (small_disk / name).read_bytes(), small_vae(beta=2.0)
+    room = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize - left
+    (small_disk / "filler").write_bytes(bytes(room))
+    with pytest.raises(OSError, match="No space left on device"):
+        save(other, small_disk / name)
+    assert (small_disk / name).read_bytes() == before
+    assert sorted(os.listdir(small_disk)) == ["filler", name]
+
+
 @pytest.mark.parametrize("name", ["vae.keras", "vae.weights.h5"])
 def test_a_folder_without_the_right_to_write_is_named(small_vae: Any, read_only_folder: Any, name: str) -> None:
     save, model = (VAE.save, VAE.save_weights)[name.endswith(".h5")], small_vae()
@@ -1122,6 +1139,24 @@ def test_keras_still_saves_folders_and_asks(small_vae: Any, tmp_path: Path, monk
     monkeypatch.setattr("builtins.input", lambda *question: "n")
     small_vae(beta=3.0).save_weights(tmp_path / "vae.weights.h5", overwrite=False)
     assert (tmp_path / "vae.weights.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["vae.keras", "vae.weights.h5"])
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.98])
+def test_a_file_that_was_cut_off_is_refused(small_vae: Any, tmp_path: Path, name: str, part: float) -> None:
+    """By Keras, before any weight is set."""
+    saved, other = small_vae(), small_vae()
+    saved.set_weights([w + 1 for w in saved.get_weights()])
+    (saved.save if name.endswith(".keras") else saved.save_weights)(tmp_path / name)
+    content, before = (tmp_path / name).read_bytes(), other.get_weights()
+    (tmp_path / name).write_bytes(content[: int(part * len(content))])
+    with pytest.raises((OSError, ValueError, zipfile.BadZipFile)):
+        other.load_weights(tmp_path / name)
+    for old, now in zip(before, other.get_weights(), strict=True):
+        assert_array_equal(old, now)
+    if name.endswith(".keras"):
+        with pytest.raises((OSError, ValueError, zipfile.BadZipFile)):
+            keras.models.load_model(tmp_path / name)
 
 
 def test_weights_alone_are_saved(small_vae: Any, digits: Any, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ def described(x: Any) -> str:
     return f"(shape {tuple(x.shape)}, dtype {x.dtype})"
 
 
-def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[np.float32]:
-    """``x`` as a finite float32 array of shape ``(n, *shape)``, n ≥ 1; ``None`` stands for any size."""
+def numbers(name: str, x: Any, what: str) -> NDArray[Any]:
+    """``x`` as an array of real numbers or booleans, of any shape and of its own dtype."""
     if keras.ops.is_tensor(x):
         x = keras.ops.convert_to_numpy(x)  # from a device, and out of a gradient
     try:
@@ -28,11 +28,19 @@ def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[
         x = x.astype(np.float32)
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected {what} as numbers, got dtype {x.dtype}.")
+    return x
+
+
+def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[np.float32]:
+    """``x`` as a finite float32 array of shape ``(n, *shape)``, none of them 0; ``None`` stands for any size."""
+    x = numbers(name, x, what)
     if x.ndim != 1 + len(shape) or any(w not in (None, s) for w, s in zip(shape, x.shape[1:], strict=True)):
         wanted = ", ".join(["n", *("any" if w is None else str(w) for w in shape)])
         raise ValueError(f"{name}: expected {what} of shape ({wanted}), got {described(x)}.")
     if len(x) == 0:
         raise ValueError(f"{name}: expected at least one row of {what}, got none {described(x)}.")
+    if x.size == 0:
+        raise ValueError(f"{name}: expected {what} with something in them, got {described(x)}.")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
         single = x.astype(np.float32, copy=False)
     if not (np.isfinite(single.min()) and np.isfinite(single.max())):  # no temporary of x's size

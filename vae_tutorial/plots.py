@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from vae_tutorial._checks import array, count, described
+from vae_tutorial._checks import array, count, described, numbers
 
 PAPER, INK, GREY, FAINT = "#fcfcfa", "#22262b", "#a9aba7", "#d9dad6"
 WIDTH = 5.6  # inches, of every figure: on a phone (390 pixels) type is then 9 to 11 pixels high
@@ -249,8 +249,8 @@ def curves(
         raise ValueError("series: expected at least one name with its values, got none.")
     ax = _axes(ax, 3.4)
     for i, (name, values) in enumerate(series.items()):
-        y = np.atleast_2d(np.asarray(values, float))
-        if y.shape[1:] != x.shape:
+        y = np.atleast_2d(numbers(name, values, "values").astype(float))
+        if y.shape[1:] != x.shape or not len(y):
             raise ValueError(f"{name}: expected {len(x)} values, one for each x, got {described(y)}.")
         if len(y) > 1:
             ax.fill_between(x, y.min(0), y.max(0), color=PALETTE[i % len(PALETTE)], alpha=0.18, lw=0)
@@ -376,7 +376,7 @@ def _keep_width(figure: Figure) -> None:
 
 
 def _images(name: str, images: ArrayLike) -> NDArray[np.float32]:
-    x = np.asarray(images)
+    x = numbers(name, images, "images")
     return array(name, x[..., 0] if x.ndim == 4 and x.shape[-1] == 1 else x, (None, None), "images")
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import latent, likelihoods, plots
-from vae_tutorial._checks import array, count, described
+from vae_tutorial._checks import array, count, described, numbers
 from vae_tutorial.explorer import _network
 from vae_tutorial.explorer._checks import classes, extent_of, glyphs, positive
 from vae_tutorial.explorer._stage import Instrument, Network, slider
@@ -159,10 +159,12 @@ class Interpolation(Instrument):
         if not isinstance(model, Autoencoder):
             raise TypeError(f"model: expected a VAE or an Autoencoder, got {type(model).__name__}.")
         self.parts = Parts.of(model, None)
-        for name, image in (("a", a), ("b", b)):
-            if np.shape(image) != model.image_shape:
-                raise ValueError(f"{name}: expected one image of shape {model.image_shape}, got {np.shape(image)}.")
-        self.ends = _codes(model, np.stack([a, b]), model.latent_dim)
+        images = {name: numbers(name, image, "one image") for name, image in {"a": a, "b": b}.items()}
+        for name, image in images.items():
+            if image.shape != model.image_shape:
+                raise ValueError(f"{name}: expected one image of shape {model.image_shape}, got {image.shape}.")
+            array(name, image[None], model.image_shape, "images")
+        self.ends = _codes(model, np.stack(list(images.values())), model.latent_dim)
         latent.slerp(*self.ends)  # refuses codes without an arc
         data = {"a": self.ends[0].tolist(), "b": self.ends[1].tolist()}
         data |= {"shape": self.parts.image_shape, "mean": self.parts.mean}
@@ -228,7 +230,7 @@ def mosaic(images: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
 
 
 def _codes(model: Any, x: ArrayLike, d: int) -> NDArray[np.float32]:
-    x = np.asarray(x)
+    x = numbers("x", x, "images or codes")
     if x.ndim == 2:
         return array("x", x, (d,), "codes")
     if not isinstance(model, Autoencoder):
@@ -238,7 +240,7 @@ def _codes(model: Any, x: ArrayLike, d: int) -> NDArray[np.float32]:
 
 
 def _code(name: str, z: ArrayLike, d: int) -> NDArray[np.float32]:
-    z = np.asarray(z)
+    z = numbers(name, z, "codes")
     if z.shape != (d,):
         raise ValueError(f"{name}: expected one code of shape ({d},), got {described(z)}.")
     return array(name, z[None], (d,), "codes")[0].copy()

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from vae_tutorial._checks import array
 from vae_tutorial.explorer._checks import classes, extent_of, glyphs
 from vae_tutorial.explorer._stage import WIDE, Instrument
 from vae_tutorial.explorer.latent import PAPER_AND_INK, mosaic
@@ -28,7 +29,7 @@ class BetaExplorer(Instrument):
     Rate and distortion are means over ``x``, in nats an image (Alemi et al., 2018). The map shows the first two
     dimensions of at most 400 codes; all models draw with the same ``seed``. Each model says its own β; it is measured
     as it comes, so that one model, trained anew each time, may come from a generator. Raises ValueError for fewer than
-    two values of β, models for other images or with one latent dimension, or labels of another length.
+    two values of β, models for other images, of two channels or with one latent dimension, or labels of another length.
     """
 
     script = "beta.js"
@@ -41,7 +42,7 @@ class BetaExplorer(Instrument):
         class_names: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
-        x = np.asarray(x)
+        x = array("x", x, (None, None, None), "images")
         y, names = classes(labels, class_names, len(x))
         shown = np.sort(np.random.default_rng(0).permutation(len(x))[:MOST_POINTS])
         found = sorted((_measured(model, x, shown, seed) for model in models), key=lambda one: one.beta)
@@ -107,6 +108,8 @@ def _measured(model: VAE, x: NDArray[np.float32], shown: NDArray[np.intp], seed:
         raise TypeError(f"models: expected VAEs, got {type(model).__name__}.")
     if model.latent_dim < 2:
         raise ValueError("models: expected at least two latent dimensions for a map, got one.")
+    if model.image_shape[2] not in (1, 3):
+        raise ValueError(f"models: expected 1 (grey) or 3 (colour) channels, got {model.image_shape[2]}.")
     nats = model.evaluate(x, verbose=0, return_dict=True)
     codes = np.asarray(model.encode(x[shown]).mean)[:, :2]
     draws = np.asarray(model.sample(DRAWS**2, seed=seed))
