@@ -37,14 +37,13 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from record import processor, write
+from record import circumstances, processor, write
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -72,7 +71,7 @@ def main() -> None:
     if not files:
         parser.error(f"no .npz file in {options.folder}")
     options.output.parent.mkdir(exist_ok=True)
-    result: dict[str, Any] = {"date": str(date.today()), **surroundings(), "tables": {}}
+    result: dict[str, Any] = {**circumstances(), **surroundings(), "tables": {}}
     for file in files:
         with np.load(file, allow_pickle=False) as data:
             result["tables"][file.stem] = measure(data["X"].astype(np.float64), data["y"])

@@ -85,15 +85,16 @@ def circumstances(results: dict[str, Any]) -> nodes.definition_list:
 
 
 def measured(row: dict[str, Any]) -> str:
+    since = f" from epoch {row['timed from']} on" if "timed from" in row else ""
+    ran = [f"in {shown_time(row['seconds'])}{since}"] if "seconds" in row else ["in a time that was not kept"]
     if "measured" in row:
-        facts = [row["measured"]]
+        facts = [row["measured"], *ran]
     else:
-        ran = [f"in {shown_time(row['seconds'])}"] if "seconds" in row else []
         versions = [f"{name} {version}" for name, version in row["versions"].items()]
         facts = [row["date"], *ran, row["hardware"], *versions, f"commit {row['commit']}"]
     draws = [f"{row['draws']} draws for log p(x)"] if "draws" in row else []
-    seeds = [f"{row['seeds']} seed{'s' * (row['seeds'] > 1)}"] if "seeds" in row else []
-    return f"Measured: {', '.join((*facts, *draws, *seeds))}."
+    seeds = f"seed{'s' * (len(row['seeds']) > 1)} {', '.join(map(str, row['seeds']))}"
+    return f"Measured: {', '.join((*facts, *draws, seeds))}."
 
 
 def setup(app: Sphinx) -> None:

@@ -75,9 +75,11 @@ def facts() -> list[tuple[str, str]]:
 
 def shown_time(seconds: float) -> str:
     """
-    >>> shown_time(7.26), shown_time(83.0)
-    ('7.3 s', '83 s')
+    >>> shown_time(7.26), shown_time(83.0), shown_time(41_000)
+    ('7.3 s', '83 s', '11.4 h')
     """
+    if seconds > 7200:
+        return f"{seconds / 3600:.1f} h"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
