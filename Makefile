@@ -88,12 +88,12 @@ kills: $(VENV)/.test  ## kill training and saving twenty times on each back end,
 soak: BACKEND ?= torch
 soak: RUNS ?= 20
 soak: SEED := $(shell date +%s)
-soak: $(VENV)/.test  ## the unit tests twenty times, two at a time, each time in another order (BACKEND=torch, RUNS=20)
+soak: $(VENV)/.test  ## the unit tests twenty times, each time in another order and with other examples (BACKEND=torch, RUNS=20)
 	$(call say,Unit tests on $(BACKEND) in random order)
 	@$(BIN)/python -m pip install -q pytest-random-order
 	@for seed in $$(seq $(SEED) $$(($(SEED) + $(RUNS) - 1))); do \
-		KERAS_BACKEND=$(BACKEND) $(BIN)/python -m pytest $(UNITS) -q -x -n 2 \
-			--random-order-bucket=global --random-order-seed=$$seed \
+		KERAS_BACKEND=$(BACKEND) HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest $(UNITS) -q -x -n 2 \
+			--random-order-bucket=global --random-order-seed=$$seed --hypothesis-seed=$$seed \
 			|| { echo "To repeat it: make soak BACKEND=$(BACKEND) RUNS=1 SEED=$$seed"; exit 1; }; \
 	done
 

@@ -32,11 +32,12 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 Array = NDArray[Any]
 
-# The same examples in every run: a failure is a fault of the code, never of the day.
+# The same examples in every run: a failure is a fault of the code, never of the day. `make soak` searches for others.
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None, max_examples=40, print_blob=False
 )
-hypothesis.settings.load_profile("repeatable")
+hypothesis.settings.register_profile("searching", deadline=None, database=None, max_examples=100, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @dataclass(frozen=True)
