@@ -10,7 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its rounding depends on the machine
 for threads in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
     os.environ.setdefault(threads, "1")  # the arrays are small: threads would wait for each other
+os.environ.setdefault("MPLBACKEND", "agg")  # no window, whatever a desktop has
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or scikit-learn skips one of its checks of an estimator
 # Every model of the tests compiles its own training step on JAX, though most are alike: compile each kind once.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax"))
@@ -36,7 +37,10 @@ Array = NDArray[Any]
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None, max_examples=40, print_blob=False
 )
-hypothesis.settings.register_profile("searching", deadline=None, database=None, max_examples=100, print_blob=True)
+hypothesis.settings.register_profile(
+    "searching", derandomize=False, deadline=None, database=None, max_examples=100, print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)  # fmt: skip
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
@@ -207,13 +211,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 kB of its own, in memory, which only root may mount."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
+    options = f"size=256k,uid={os.getuid()}" if os.name == "posix" else ""
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    for sudo in ([], ["sudo", "-n"]):  # as on GitHub
+        with suppress(OSError, subprocess.CalledProcessError):
+            subprocess.run([*sudo, *command], check=True, capture_output=True)
+            break
+    else:
         pytest.skip("no right to mount a small disk; a limit on the size of files is tested all the same")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run([*sudo, "umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")
