@@ -104,10 +104,7 @@ class Sitting(keras.callbacks.Callback):
 
 
 def log_of(file: Path) -> Row:
-    """What stands beside a file of weights: ``seconds`` of training, None if not known, ``metrics`` and ``commits``.
-
-    And ``timed from``, an epoch, where only those from there on were timed.
-    """
+    """What stands beside a file of weights: ``seconds`` of training, None if not known, ``metrics`` and ``commits``."""
     if log_file(file).exists():
         log: Row = json.loads(log_file(file).read_text("utf8"))
         return log
@@ -198,7 +195,6 @@ def measure(name: str, minutes: float, again: bool) -> Row:
         **({"draws": draws} if draws else {}),
         **({} if finished else {"partial": f"epoch {epoch} of {recipe.epochs}, {draws} draws"}),
         **({"seconds": round(log["seconds"])} if log["seconds"] is not None else {}),
-        **({"timed from": log["timed from"]} if "timed from" in log else {}),  # an epoch
         **begun,
         "commit": ", ".join(log["commits"]),  # those that trained
     }
