@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -371,6 +372,14 @@ def test_conformal(calibration: Any, scores: Any, alpha: float) -> None:
     finite_or_refused(lambda: conformal.conformal_threshold(calibration, alpha).offset, "calibration: ", "alpha: ")
 
 
+@cache
+def other() -> VAE:
+    """Of another β."""
+    vae = VAE(encoder(), decoder(), beta=2.0)
+    vae.compile()
+    return vae
+
+
 def nothing(_: Any) -> tuple[()]:
     """For what has no numbers to look at, such as a plot."""
     return ()
@@ -404,8 +413,8 @@ TAKES: dict[str, tuple[tuple[int, ...], Callable[[VAE, Any], Any], tuple[str, ..
         lambda m, z: nothing(explorer.LatentExplorer(m, origin=z)),
         ("origin: ",),
     ),
-    "explorer.Interpolation": (SHAPE, lambda m, x: nothing(explorer.Interpolation(m, x, 1 - X[0])), ("a: ", "x: ")),
-    "explorer.BetaExplorer": (IMAGES, lambda m, x: nothing(explorer.BetaExplorer([m], x)), ("x: ", "models: ")),
+    "explorer.Interpolation": (SHAPE, lambda m, x: nothing(explorer.Interpolation(m, x, 1 - X[0])), ("a: ",)),
+    "explorer.BetaExplorer": (IMAGES, lambda m, x: nothing(explorer.BetaExplorer([m, other()], x)), ("x: ",)),
     "explorer.ThresholdExplorer": (
         (6,),
         lambda _, v: nothing(explorer.ThresholdExplorer(v, np.arange(6) % 2)),

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial._archives import fetch, naming, read_idx, read_npz
-from vae_tutorial._checks import count, described, pixels
+from vae_tutorial._checks import count, described, numbers, pixels
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -174,7 +174,7 @@ def binarize(x: ArrayLike, seed: int | Sequence[int]) -> NDArray[np.float32]:
     """
     for part in np.atleast_1d(np.asarray(seed, dtype=object)):
         count("seed", part, least=0)
-    grey = pixels("x", x, np.shape(x)[1:])
+    grey = pixels("x", x, numbers("x", x, "images").shape[1:])
     ones = np.random.default_rng(seed).random(grey.shape, dtype=np.float32) < grey
     return ones.astype(np.float32)
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vae_tutorial._checks import array, count, described, number
+from vae_tutorial._checks import array, count, described, number, numbers
 
 Codes = NDArray[np.float32]
 
@@ -131,12 +131,13 @@ def attribute(z: ArrayLike, has: ArrayLike) -> Codes:
     Raises:
         ValueError: ``has`` does not fit ``z``, or holds for all codes or for none.
     """
-    z, has = _codes(z), np.asarray(has)
+    z, has = _codes(z), numbers("has", has, "booleans")
     if has.shape != z.shape[:1] or has.dtype != bool:
         raise ValueError(f"has: expected {len(z)} booleans, got {described(has)}.")
     if has.all() or not has.any():
         raise ValueError(f"has: expected codes with the attribute and codes without, got {has.sum()} of {len(z)}.")
-    return z[has].mean(axis=0) - z[~has].mean(axis=0)
+    direction = z[has].mean(axis=0, dtype=float) - z[~has].mean(axis=0, dtype=float)
+    return array("z", direction[None], (None,), "a direction between codes")[0]
 
 
 def active_units(means: ArrayLike, threshold: float = 0.01) -> NDArray[np.bool_]:
@@ -204,7 +205,11 @@ def knn_purity(z: ArrayLike, y: ArrayLike, k: int = 10) -> float:
     """
     from sklearn.neighbors import NearestNeighbors
 
-    z, y = _codes(z, least=2), np.asarray(y)
+    z = _codes(z, least=2)
+    try:
+        y = np.asarray(y)  # names of classes, too
+    except ValueError:
+        raise TypeError(f"y: expected {len(z)} labels, got rows of different sizes.") from None
     if y.shape != z.shape[:1]:
         raise ValueError(f"y: expected {len(z)} labels, got {described(y)}.")
     if count("k", k) >= len(z):

@@ -169,7 +169,7 @@ def latent_scatter(
     standard normal. Of more than ``most`` points a random part is shown, always the same one.
     """
     z = array("z", z, (2,), "points")
-    labels = np.zeros(len(z), int) if y is None else np.asarray(y)
+    labels = np.zeros(len(z), int) if y is None else numbers("y", y, "labels")
     if labels.shape != z.shape[:1] or labels.dtype.kind not in "iu":
         raise ValueError(f"y: expected {len(z)} whole numbers as labels, got {described(labels)}.")
     classes = [int(c) for c in np.unique(labels)]
@@ -247,11 +247,12 @@ def curves(
     x = array("x", x, (), "numbers")
     if not series:
         raise ValueError("series: expected at least one name with its values, got none.")
-    ax = _axes(ax, 3.4)
-    for i, (name, values) in enumerate(series.items()):
-        y = np.atleast_2d(numbers(name, values, "values").astype(float))
+    runs = {name: np.atleast_2d(numbers(name, values, "values").astype(float)) for name, values in series.items()}
+    for name, y in runs.items():
         if y.shape[1:] != x.shape or not len(y):
             raise ValueError(f"{name}: expected {len(x)} values, one for each x, got {described(y)}.")
+    ax = _axes(ax, 3.4)
+    for i, (name, y) in enumerate(runs.items()):
         if len(y) > 1:
             ax.fill_between(x, y.min(0), y.max(0), color=PALETTE[i % len(PALETTE)], alpha=0.18, lw=0)
         _line(ax, x, y.mean(0), i, label=name)
@@ -346,7 +347,10 @@ def histograms(samples: Mapping[str, ArrayLike], xlabel: str = "", bins: int = 4
     values = {name: array(name, v, (), "numbers") for name, v in samples.items()}
     if not values:
         raise ValueError("samples: expected at least one name with its values, got none.")
-    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), count("bins", bins))
+    together = np.concatenate(list(values.values())).astype(float)  # float32 has no room for the edges of large values
+    low, high = together.min(), together.max()
+    spare = 0.0 if low < high else max(0.5, 1e-6 * abs(low))
+    edges = np.linspace(low - spare, high + spare, count("bins", bins) + 1)
     ax = _axes(ax, 3.0)
     for i, (name, v) in enumerate(values.items()):
         look: dict[str, Any] = {"histtype": "step", "lw": 1.8, "ls": LINES[(i - 1) % len(LINES)]}

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import plots
-from vae_tutorial._checks import array, described, number
+from vae_tutorial._checks import array, described, number, numbers
 
 
 def classes(labels: ArrayLike | None, class_names: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], list[str]]:
     """A whole number for each point, and the name of each class."""
     if labels is None:
         return np.zeros(n, np.int64), []
-    y = np.asarray(labels)
+    y = numbers("labels", labels, "labels")
     if y.shape != (n,) or y.dtype.kind not in "iu":
         raise ValueError(f"labels: expected {n} whole numbers, one for each row of x, got {described(y)}.")
     names = [str(i) for i in range(y.max() + 1)] if class_names is None else [str(name) for name in class_names]
@@ -35,7 +35,7 @@ def glyphs(names: Sequence[str]) -> list[str]:
 
 def extent_of(plane: NDArray[np.float32]) -> float:
     """Half the side of a square that holds nearly all points, and three standard deviations of the prior."""
-    return max(3.0, float(np.ceil(2 * np.quantile(np.abs(plane), 0.995)) / 2)) if len(plane) else 3.0
+    return max(3.0, float(np.ceil(2 * float(np.quantile(np.abs(plane), 0.995))) / 2)) if len(plane) else 3.0
 
 
 def doubles(name: str, x: Any) -> NDArray[np.float64]:

@@ -163,7 +163,7 @@ class Interpolation(Instrument):
         for name, image in images.items():
             if image.shape != model.image_shape:
                 raise ValueError(f"{name}: expected one image of shape {model.image_shape}, got {image.shape}.")
-            array(name, image[None], model.image_shape, "images")
+            model._pixels(name, image[None])
         self.ends = _codes(model, np.stack(list(images.values())), model.latent_dim)
         latent.slerp(*self.ends)  # refuses codes without an arc
         data = {"a": self.ends[0].tolist(), "b": self.ends[1].tolist()}

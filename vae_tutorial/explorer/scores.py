@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import plots
-from vae_tutorial._checks import described
+from vae_tutorial._checks import described, numbers
 from vae_tutorial.explorer._checks import doubles
 from vae_tutorial.explorer._stage import Instrument, slider
 
@@ -37,7 +37,7 @@ class ThresholdExplorer(Instrument):
         title: str = "Where to draw the line",
     ) -> None:
         s = doubles("scores", scores)
-        y = np.asarray(labels)
+        y = numbers("labels", labels, "labels")
         if y.shape != s.shape or not np.isin(y, (0, 1)).all():
             raise ValueError(f"labels: expected {len(s)} values 0 (normal) or 1 (anomalous), got {described(y)}.")
         self.normal, self.anomalous = (_thinned(np.sort(s[y == label]), len(s)) for label in (0, 1))
