@@ -144,6 +144,10 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ),
     ("conformal.conformal_threshold", "alpha 0"): (lambda: conformal.conformal_threshold([1.0], 0), "alpha: .*0"),
     ("conformal.conformal_threshold", "per cent"): (lambda: conformal.conformal_threshold([1.0], 5), "alpha: .*5"),
+    ("conformal.conformal_threshold", "an alpha without a reciprocal"): (
+        lambda: conformal.conformal_threshold([1.0], 2e-313),
+        "calibration: alpha=2e-313 needs .*inf",
+    ),
     ("likelihoods.get", "an unknown name"): (lambda: likelihoods.get("normal"), "likelihood: .*'normal'"),
     ("likelihoods.get", "nothing"): (lambda: likelihoods.get(None), "likelihood: .*None"),
     ("likelihoods.Gaussian", "a sigma of 0"): (lambda: likelihoods.Gaussian(sigma=0), "sigma: .*0"),
@@ -241,6 +245,11 @@ FITTED: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
     ("VAEDetector.decision_function", "infinite"): (lambda d: d.decision_function(at(ROWS, INF)), "infinity"),
     ("VAEDetector.predict", "other columns"): (lambda d: d.predict(ROWS[:, :2]), "2 features.*3 features"),
     ("VAEDetector.explain", "one row, flat"): (lambda d: d.explain(ROWS[0]), "1D array|X: "),
+    ("VAEDetector.score_samples", "no images"): (lambda d: d.score_samples(np.empty((0, 0, 0, 0))), "0 sample"),
+    ("VAEDetector.score_samples", "a sum of inf and −inf"): (
+        lambda d: d.score_samples([[INF, -1.7e308, -1.7e308]] * 9),
+        "infinity",
+    ),
     ("VAEDetector.calibrate", "too few"): (lambda d: d.calibrate(ROWS), "19"),
     ("VAEDetector.p_values", "before calibration"): (lambda d: d.p_values(ROWS), "calibrate"),
     ("VAEDetector.images", "other columns"): (lambda d: d.images(ROWS[:, :1]), "1 features|X: "),

@@ -11,6 +11,7 @@ Four scores, all higher for more normal rows, as scikit-learn wants them; chapte
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -255,9 +256,11 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         if isinstance(X, list | tuple):
             X = np.asarray(X)
         if getattr(X, "ndim", 2) == 4:  # images
-            X = np.reshape(X, (np.shape(X)[0], -1))
+            n, *shape = np.shape(X)
+            X = np.reshape(X, (n, math.prod(shape)))  # NumPy's −1 would not do for no images
         kinds = [np.float64, np.float32]  # what comes in half the room is not doubled
-        rows = validate_data(self, X, dtype=kinds, reset=reset, ensure_min_samples=2 if reset else 1)
+        with np.errstate(invalid="ignore"):  # scikit-learn looks for inf in the sum, where inf − inf draws a warning
+            rows = validate_data(self, X, dtype=kinds, reset=reset, ensure_min_samples=2 if reset else 1)
         if likelihoods.get(self.likelihood).bounded and not (rows.min() >= 0 and rows.max() <= 1):
             raise ValueError(
                 f"X: the {self.likelihood} likelihood is for values in [0, 1], got {rows.min():g} to {rows.max():g}. "

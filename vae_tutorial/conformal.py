@@ -73,8 +73,9 @@ def conformal_threshold(calibration: ArrayLike, alpha: float = 0.05) -> Conforma
     # α = 0.29 of n + 1 = 100 is 28.999999999999996 in floating point: the 29th score is meant
     rank = min(math.floor(alpha * (n + 1) * (1 + 1e-12)), n)  # below n + 1 for an α next to 1, too
     if rank == 0:
+        needed = np.ceil(1 / alpha - 1 - 1e-9)  # infinite for an α below 6e-309
         raise ValueError(
-            f"calibration: alpha={alpha:g} needs at least 1/alpha − 1 = {math.ceil(1 / alpha - 1 - 1e-9)} scores of "
+            f"calibration: alpha={alpha:g} needs at least 1/alpha − 1 = {needed:.15g} scores of "
             f"held-out normal rows, got {n}. Hold out more rows, or take a larger alpha."
         )
     return ConformalThreshold(float(np.partition(calibration, rank - 1)[rank - 1]), alpha, n, rank)
