@@ -80,10 +80,17 @@ def model() -> VAE:
     return vae
 
 
-@pytest.fixture(scope="module")
-def pupil() -> VAE:
+@pytest.fixture(scope="module", params=["bernoulli", "gaussian"])
+def pupil(request: pytest.FixtureRequest) -> VAE:
     """A model that a test may train."""
-    vae = VAE(encoder(), decoder())
+    vae = VAE(encoder(), decoder(likelihood=request.param), request.param)
+    vae.compile()
+    return vae
+
+
+@pytest.fixture(scope="module")
+def of_real_pixels() -> VAE:
+    vae = VAE(encoder(), decoder(likelihood="gaussian"), "gaussian")
     vae.compile()
     return vae
 
@@ -223,6 +230,7 @@ VERBS: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
     ("VAE.encode", "bytes"): (lambda m: m.encode(X * 255), r"x: pixels must lie in \[0, 1\]"),
     ("VAE.decode", "another dimension"): (lambda m: m.decode(ROWS), r"z: .*\(n, 2\)"),
     ("VAE.decode", "NaN"): (lambda m: m.decode(at(Z, NAN)), "z: .*finite"),
+    ("VAE.decode", "far out"): (lambda m: m.decode(at(Z, -2e6)), r"z: .*\[-1e\+06, 1e\+06\], got values from -2e\+06"),
     ("VAE.reconstruct", "one image"): (lambda m: m.reconstruct(IMAGE), r"x: .*\(n, 8, 8, 1\)"),
     ("VAE.sample", "none"): (lambda m: m.sample(0), "n: .*0"),
     ("VAE.sample", "a negative seed"): (lambda m: m.sample(1, seed=-1), "seed: .*-1"),
@@ -334,6 +342,11 @@ def like(*shape: int) -> st.SearchStrategy[Any]:
     return st.one_of(ANY, arrays.arrays(np.float64, shape, elements=NUMBERS))
 
 
+def up_to_far(*shape: int) -> st.SearchStrategy[Any]:
+    """What a model of real pixels just takes."""
+    return arrays.arrays(np.float64, shape, elements=st.floats(-1e6, 1e6))
+
+
 def finite_or_refused(call: Callable[[], Any], *names: str) -> None:
     refusal, result = None, ()
     try:
@@ -350,7 +363,13 @@ def test_a_model_takes_images_or_refuses_them(model: VAE, x: Any) -> None:
     finite_or_refused(lambda: model.elbo(x, k=2), "x: ")
 
 
-@given(z=like(3, 2))
+@given(x=like(3, *SHAPE) | up_to_far(3, *SHAPE))
+def test_a_model_of_real_pixels_takes_images_or_refuses_them(of_real_pixels: VAE, x: Any) -> None:
+    finite_or_refused(lambda: of_real_pixels.reconstruct(x), "x: ")
+    finite_or_refused(lambda: of_real_pixels.elbo(x, k=2), "x: ")
+
+
+@given(z=like(3, 2) | up_to_far(3, 2))
 def test_a_decoder_takes_codes_or_refuses_them(model: VAE, z: Any) -> None:
     finite_or_refused(lambda: model.decode(z), "z: ")
 
@@ -446,7 +465,7 @@ def test_what_takes_numbers_takes_them_or_refuses_them(
     property_of()
 
 
-@given(x=like(*IMAGES))
+@given(x=like(*IMAGES) | up_to_far(*IMAGES))
 def test_training_takes_images_or_leaves_the_weights_alone(pupil: VAE, x: Any) -> None:
     before, refusal = pupil.get_weights(), ""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
+FAR = 1e6  # the square of a pixel or code, over σ² and summed over an image, must fit into float32
 
 
 def described(x: Any) -> str:
@@ -31,8 +34,11 @@ def numbers(name: str, x: Any, what: str) -> NDArray[Any]:
     return x
 
 
-def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[np.float32]:
-    """``x`` as a finite float32 array of shape ``(n, *shape)``, none of them 0; ``None`` stands for any size."""
+def array(name: str, x: Any, shape: Sequence[int | None], what: str, far: float = float("inf")) -> NDArray[np.float32]:
+    """``x`` as a finite float32 array of shape ``(n, *shape)``, none of them 0; ``None`` stands for any size.
+
+    ``far`` is the largest size that a model can compute with.
+    """
     x = numbers(name, x, what)
     if x.ndim != 1 + len(shape) or any(w not in (None, s) for w, s in zip(shape, x.shape[1:], strict=True)):
         wanted = ", ".join(["n", *("any" if w is None else str(w) for w in shape)])
@@ -43,16 +49,21 @@ def array(name: str, x: Any, shape: Sequence[int | None], what: str) -> NDArray[
         raise ValueError(f"{name}: expected {what} with something in them, got {described(x)}.")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
         single = x.astype(np.float32, copy=False)
-    if not (np.isfinite(single.min()) and np.isfinite(single.max())):  # no temporary of x's size
+    low, high = float(single.min()), float(single.max())  # no temporary of x's size
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(
             f"{name}: {what} must be finite, got {np.sum(~np.isfinite(single))} NaN or infinite values {described(x)}."
+        )
+    if max(-low, high) > far:
+        raise ValueError(
+            f"{name}: {what} must lie in [{-far:g}, {far:g}], got values from {low:g} to {high:g} {described(x)}."
         )
     return single
 
 
 def pixels(name: str, x: Any, shape: Sequence[int | None], bounded: bool = True) -> NDArray[np.float32]:
     """Images as a float32 array (n, *shape), in [0, 1] where ``bounded``."""
-    given, x = x, array(name, x, shape, "images")
+    given, x = x, array(name, x, shape, "images", far=float("inf") if bounded else FAR)
     low, high = float(x.min()), float(x.max())
     if bounded and (low < 0 or high > 1):
         worst = f"values up to {high}" if high > 1 else f"values down to {low}"

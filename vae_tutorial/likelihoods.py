@@ -160,6 +160,8 @@ def _log_exponential_mean(logits: Tensor) -> Tensor:
 class Gaussian(Likelihood):
     """Real-valued pixels; the parameters are a mean and, unless ``sigma`` is given, a log-variance.
 
+    Models refuse pixels beyond ±1e6, whose squares over σ² float32 may not hold.
+
     >>> Gaussian().log_prob(x, params)               # (n, h, w, c), (n, h, w, 2c) -> (n,)
     >>> Gaussian(sigma=1.0).log_prob(x, mean)        # (n, h, w, c), (n, h, w, c) -> (n,): −½ ‖x − mean‖² + constant
 

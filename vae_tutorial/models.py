@@ -182,7 +182,10 @@ class Autoencoder(keras.Model):
         return keras.tree.map_structure(lambda code: code.astype(np.float32), outputs)  # from half precision
 
     def decode(self, z: ArrayLike) -> Array:
-        """Mean image of each code: (n, d) -> (n, h, w, c)"""
+        """Mean image of each code: (n, d) -> (n, h, w, c)
+
+        Raises ValueError for codes beyond ±1e6, where a decoder may leave float32.
+        """
         return ops.convert_to_numpy(self.likelihood.mean(self._decoded(z)))
 
     def reconstruct(self, x: ArrayLike) -> Array:
@@ -190,7 +193,7 @@ class Autoencoder(keras.Model):
         return self._in_batches(self, self._pixels("x", x))
 
     def _decoded(self, z: ArrayLike) -> Array:
-        z = _checks.array("z", z, (self.latent_dim,), "codes")
+        z = _checks.array("z", z, (self.latent_dim,), "codes", _checks.FAR)
         return self._in_batches(self.decoder, z).astype(np.float32)
 
     def _in_batches(self, model: keras.Model, x: Array) -> Any:
