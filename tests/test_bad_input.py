@@ -127,6 +127,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("latent.lerp", "one step"): (lambda: latent.lerp([0], [1], steps=1), "steps: .*1"),
     ("latent.slerp", "no direction"): (lambda: latent.slerp([0, 0], [1, 0]), "a: the zero vector"),
     ("latent.slerp", "opposite ends"): (lambda: latent.slerp([1, 0], [-1, 0]), "a, b: .*opposite"),
+    ("latent.slerp", "far out"): (lambda: latent.slerp([0, 2e6], [1, 0]), r"a: .*\[-1e\+06, 1e\+06\]"),
     ("latent.slerp", "beyond float32"): (lambda: latent.slerp([1e39, 0], [0, 1]), "a: .*finite"),
     ("latent.traversal", "no such dimension"): (lambda: latent.traversal([0, 0], 2), "dimension: expected 0 to 1"),
     ("latent.traversal", "counted from behind"): (lambda: latent.traversal([0, 0], -1), "dimension: .*-1"),

@@ -61,6 +61,11 @@ def array(name: str, x: Any, shape: Sequence[int | None], what: str, far: float 
     return single
 
 
+def codes(name: str, z: Any, shape: Sequence[int | None], what: str = "codes") -> NDArray[np.float32]:
+    """``z`` as a float32 array of shape ``(n, *shape)``, within ``FAR``."""
+    return array(name, z, shape, what, FAR)
+
+
 def pixels(name: str, x: Any, shape: Sequence[int | None], bounded: bool = True) -> NDArray[np.float32]:
     """Images as a float32 array (n, *shape), in [0, 1] where ``bounded``."""
     given, x = x, array(name, x, shape, "images", far=float("inf") if bounded else FAR)

@@ -1,5 +1,7 @@
 """Ways through a latent space: grids, paths, directions, and what its dimensions carry. Arrays in and out.
 
+Codes lie within ±1e6, as ``decode`` takes them; ValueError otherwise.
+
 >>> images = vae.decode(latent.grid(15))                                # a map of a 2-D latent space
 >>> images = vae.decode(latent.slerp(z[0], z[1], steps=9))              # from one image to another
 """
@@ -12,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vae_tutorial._checks import array, count, described, number, numbers
+from vae_tutorial._checks import array, codes, count, described, number, numbers
 
 Codes = NDArray[np.float32]
 
@@ -97,7 +99,7 @@ def traversal(z: ArrayLike, dimension: int, values: ArrayLike = (-3, -2, -1, 0, 
     Raises:
         ValueError: ``z`` or ``values`` not finite vectors, or no such dimension.
     """
-    z, values = array("z", z, (), "a latent vector"), array("values", values, (), "coordinates")
+    z, values = codes("z", z, (), "a latent vector"), codes("values", values, (), "coordinates")
     if not 0 <= (dimension := count("dimension", dimension, least=0)) < len(z):
         raise ValueError(f"dimension: expected 0 to {len(z) - 1}, got {dimension}.")
     copies = np.tile(z, (len(values), 1))
@@ -137,7 +139,7 @@ def attribute(z: ArrayLike, has: ArrayLike) -> Codes:
     if has.all() or not has.any():
         raise ValueError(f"has: expected codes with the attribute and codes without, got {has.sum()} of {len(z)}.")
     direction = z[has].mean(axis=0, dtype=float) - z[~has].mean(axis=0, dtype=float)
-    return array("z", direction[None], (None,), "a direction between codes")[0]
+    return direction.astype(np.float32)
 
 
 def active_units(means: ArrayLike, threshold: float = 0.01) -> NDArray[np.bool_]:
@@ -219,14 +221,14 @@ def knn_purity(z: ArrayLike, y: ArrayLike, k: int = 10) -> float:
 
 
 def _codes(z: Any, name: str = "z", least: int = 1) -> Codes:
-    z = array(name, z, (None,), "codes")
+    z = codes(name, z, (None,))
     if len(z) < least:
         raise ValueError(f"{name}: expected at least {least} codes, got {described(z)}.")
     return z
 
 
 def _pair(a: Any, b: Any, names: tuple[str, str] = ("a", "b")) -> tuple[Codes, Codes]:
-    a, b = (array(name, v, (), "a latent vector") for name, v in zip(names, (a, b), strict=True))
+    a, b = (codes(name, v, (), "a latent vector") for name, v in zip(names, (a, b), strict=True))
     if a.shape != b.shape:
         raise ValueError(f"{names[1]}: expected {len(a)} numbers, like {names[0]}, got {len(b)}.")
     return a, b

@@ -184,7 +184,7 @@ class Autoencoder(keras.Model):
     def decode(self, z: ArrayLike) -> Array:
         """Mean image of each code: (n, d) -> (n, h, w, c)
 
-        Raises ValueError for codes beyond ±1e6, where a decoder may leave float32.
+        Raises ValueError for codes beyond ±1e6, whose images float32 may not hold.
         """
         return ops.convert_to_numpy(self.likelihood.mean(self._decoded(z)))
 
@@ -193,7 +193,7 @@ class Autoencoder(keras.Model):
         return self._in_batches(self, self._pixels("x", x))
 
     def _decoded(self, z: ArrayLike) -> Array:
-        z = _checks.array("z", z, (self.latent_dim,), "codes", _checks.FAR)
+        z = _checks.codes("z", z, (self.latent_dim,))
         return self._in_batches(self.decoder, z).astype(np.float32)
 
     def _in_batches(self, model: keras.Model, x: Array) -> Any:

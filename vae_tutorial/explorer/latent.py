@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import latent, likelihoods, plots
-from vae_tutorial._checks import array, count, described, numbers
+from vae_tutorial._checks import codes, count, described, numbers
 from vae_tutorial.explorer import _network
 from vae_tutorial.explorer._checks import classes, extent_of, glyphs, positive
 from vae_tutorial.explorer._stage import Instrument, Network, slider
@@ -232,18 +232,18 @@ def mosaic(images: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
 def _codes(model: Any, x: ArrayLike, d: int) -> NDArray[np.float32]:
     x = numbers("x", x, "images or codes")
     if x.ndim == 2:
-        return array("x", x, (d,), "codes")
+        return codes("x", x, (d,))
     if not isinstance(model, Autoencoder):
         raise ValueError(f"x: a bare decoder cannot encode images; expected codes (n, {d}), got {described(x)}.")
-    codes = model.encode(x)
-    return codes.mean if isinstance(codes, Posterior) else codes
+    code = model.encode(x)
+    return code.mean if isinstance(code, Posterior) else code
 
 
 def _code(name: str, z: ArrayLike, d: int) -> NDArray[np.float32]:
     z = numbers(name, z, "codes")
     if z.shape != (d,):
         raise ValueError(f"{name}: expected one code of shape ({d},), got {described(z)}.")
-    return array(name, z[None], (d,), "codes")[0].copy()
+    return codes(name, z[None], (d,))[0].copy()
 
 
 def _colours(channels: int, likelihood: Likelihood | None) -> int:
