@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-FAR = 1e6  # the square of a pixel or code, over σ² and summed over an image, must fit into float32
+FAR = 1e6  # of a pixel, code, β or extent: squares over σ², summed over an image, and slopes must fit into float32
 
 
 def described(x: Any) -> str:
@@ -84,8 +84,10 @@ def count(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
-def number(name: str, value: Any, least: float = 0.0) -> float:
-    """``value`` as a finite float, at least ``least``."""
+def number(name: str, value: Any, least: float = 0.0, most: float = float("inf")) -> float:
+    """``value`` as a finite float from ``least`` to ``most``."""
     if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < float("inf"):
         raise ValueError(f"{name}: expected a finite number of at least {least:g}, got {value!r}.")
+    if float(value) > most:
+        raise ValueError(f"{name}: expected a number of at most {most:g}, got {value!r}.")
     return float(value)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vae_tutorial._checks import array, codes, count, described, number, numbers
+from vae_tutorial._checks import FAR, array, codes, count, described, number, numbers
 
 Codes = NDArray[np.float32]
 
@@ -35,7 +35,7 @@ def grid(side: int = 15, extent: float | None = None) -> Codes:
     side = count("side", side, least=2)
     if extent is None:
         values = np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)])
-    elif number("extent", extent) > 0:
+    elif number("extent", extent, most=FAR) > 0:
         values = np.linspace(-extent, extent, side)
     else:
         raise ValueError(f"extent: expected a positive number, got {extent!r}.")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from vae_tutorial._checks import number
+from vae_tutorial._checks import FAR, number
 from vae_tutorial.bounds import LOG_2PI, Tensor
 
 MIN_SIGMA = 1e-3  # a pixel that never changes would otherwise have an unbounded density
@@ -173,7 +173,7 @@ class Gaussian(Likelihood):
     bounded = False
 
     def __init__(self, sigma: float | None = None) -> None:
-        self.sigma = None if sigma is None else number("sigma", sigma, least=MIN_SIGMA)
+        self.sigma = None if sigma is None else number("sigma", sigma, least=MIN_SIGMA, most=FAR)
         self.channels = 1 if sigma else 2
 
     def split(self, params: Tensor) -> tuple[Tensor, Tensor]:

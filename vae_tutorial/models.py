@@ -283,6 +283,7 @@ class Autoencoder(keras.Model):
                 f"tf.distribute: expected one replica, got {self.distribute_strategy.num_replicas_in_sync}, whose "
                 "losses would be added up. Several devices train one model with JAX and keras.distribution."
             )
+        _checks.count("epochs", kwargs.get("epochs", 1), least=0)  # Keras makes none of fewer, and says nothing
         if validation_data is not None:
             images, *rest = validation_data if isinstance(validation_data, tuple) else (validation_data,)
             if _is_array(images):
@@ -491,8 +492,8 @@ class VAE(Autoencoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, seed, **kwargs)
-        beta = _checks.number("beta", beta)
-        self.free_bits = _checks.number("free_bits", free_bits)
+        beta = _checks.number("beta", beta, most=_checks.FAR)
+        self.free_bits = _checks.number("free_bits", free_bits, most=_checks.FAR)
         self.samples = _checks.count("samples", samples)
         if objective not in ("elbo", "iwae"):
             raise ValueError(f"objective: expected 'elbo' or 'iwae', got {objective!r}.")

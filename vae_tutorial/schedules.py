@@ -28,19 +28,19 @@ class BetaSchedule(keras.callbacks.Callback):
     @classmethod
     def constant(cls, beta: float) -> BetaSchedule:
         """The same β throughout."""
-        beta = _checks.number("beta", beta)
+        beta = _checks.number("beta", beta, most=_checks.FAR)
         return cls(lambda epoch: beta)
 
     @classmethod
     def linear(cls, epochs: int, final: float = 1.0) -> BetaSchedule:
         """Warm-up in equal steps over ``epochs`` epochs, then ``final`` — Sønderby et al. (2016)."""
-        epochs, final = _checks.count("epochs", epochs), _checks.number("final", final)
+        epochs, final = _checks.count("epochs", epochs), _checks.number("final", final, most=_checks.FAR)
         return cls(lambda epoch: final * min(1.0, (epoch + 1) / epochs))
 
     @classmethod
     def cyclical(cls, period: int, ramp: float = 0.5, final: float = 1.0) -> BetaSchedule:
         """Warm-up again every ``period`` epochs, over the share ``ramp`` of them — Fu et al. (2019)."""
-        period, final = _checks.count("period", period), _checks.number("final", final)
+        period, final = _checks.count("period", period), _checks.number("final", final, most=_checks.FAR)
         if not 0 < _checks.number("ramp", ramp) <= 1:
             raise ValueError(f"ramp: expected a share in (0, 1], got {ramp!r}.")
         return cls(lambda epoch: final * min(1.0, (epoch % period + 1) / (ramp * period)))
@@ -50,7 +50,7 @@ class BetaSchedule(keras.callbacks.Callback):
             raise ValueError("BetaSchedule: the model has no β to set; it takes a VAE with objective='elbo'.")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.beta.assign(_checks.number("beta", float(self.beta(epoch))))
+        self.model.beta.assign(_checks.number("beta", float(self.beta(epoch)), most=_checks.FAR))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import plots
-from vae_tutorial._checks import array, described, number, numbers
+from vae_tutorial._checks import FAR, array, described, number, numbers
 
 
 def classes(labels: ArrayLike | None, class_names: Sequence[str] | None, n: int) -> tuple[NDArray[np.int64], list[str]]:
@@ -45,6 +45,6 @@ def doubles(name: str, x: Any) -> NDArray[np.float64]:
 
 
 def positive(name: str, value: Any) -> float:
-    if number(name, value) <= 0:
+    if number(name, value, most=FAR) <= 0:
         raise ValueError(f"{name}: expected a positive number, got {value!r}.")
     return float(value)
