@@ -56,7 +56,7 @@ MUTANTS = [
     ),
     Mutant(
         "β frozen when the schedule sets it", "schedules.py",
-        'self.model.beta.assign(_checks.number("beta", float(self.beta(epoch))))', "self.beta(epoch)",
+        'self.model.beta.assign(_checks.number("beta", float(self.beta(epoch)), most=_checks.FAR))', "self.beta(epoch)",
         "test_schedules.py",
     ),
     Mutant(

@@ -18,6 +18,7 @@ import hypothesis.extra.numpy as arrays
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,6 +111,9 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("datasets.load", "an unknown name"): (lambda: datasets.load("minst"), "name: .*'minst'"),
     ("datasets.load", "no such file"): (lambda: datasets.load("nowhere/x.npz"), "name: there is no file"),
     ("datasets.load", "a number"): (lambda: datasets.load(3), "name: .*3"),
+    ("datasets.load", "a list"): (lambda: datasets.load(["digits"]), "name: "),
+    ("datasets.load", "nobody's folder"): (lambda: datasets.load("~nosuchuser/x.npz"), "name: "),
+    ("datasets.binarize", "masked"): (lambda: datasets.binarize(np.ma.masked_less(X, 0.5), 0), "x: .*masked"),
     ("datasets.binarize", "NaN"): (lambda: datasets.binarize(at(X, NAN), 0), "x: .*finite"),
     ("datasets.binarize", "bytes"): (lambda: datasets.binarize(X * 255, 0), r"x: pixels must lie in \[0, 1\]"),
     ("datasets.binarize", "nothing"): (lambda: datasets.binarize([], 0), "x: .*none"),
@@ -118,6 +122,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("datasets.binarize", "a seed below 0"): (lambda: datasets.binarize(X, -1), "seed: .*-1"),
     ("datasets.binarize", "a fraction as seed"): (lambda: datasets.binarize(X, 0.5), "seed: .*0.5"),
     ("latent.grid", "one point a side"): (lambda: latent.grid(1), "side: .*1"),
+    ("latent.grid", "an int beyond float64"): (lambda: latent.grid(3, extent=10**400), "extent: "),
     ("latent.grid", "a fraction"): (lambda: latent.grid(2.5), "side: .*2.5"),
     ("latent.grid", "an extent of 0"): (lambda: latent.grid(3, extent=0), "extent: .*0"),
     ("latent.grid", "an extent beyond float32"): (lambda: latent.grid(3, extent=1e300), r"extent: .*1e\+06"),
@@ -140,12 +145,20 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("latent.active_units", "one image"): (lambda: latent.active_units(Z[:1]), "means: .*at least 2"),
     ("latent.active_units", "a negative threshold"): (lambda: latent.active_units(Z, -1), "threshold: .*-1"),
     ("latent.embed", "an unknown method"): (lambda: latent.embed(Z, "umap"), "method: .*'umap'"),
+    ("latent.embed", "equal codes"): (lambda: latent.embed(np.ones((12, 3)), "tsne", perplexity=5), "z: .*differ"),
+    ("latent.embed", "a seed below 0"): (lambda: latent.embed(Z, seed=-1), "seed: .*-1"),
     ("latent.embed", "one dimension"): (lambda: latent.embed(Z[:, :1]), "z: .*two dimensions"),
     ("latent.embed", "a wide perplexity"): (lambda: latent.embed(Z, "tsne", perplexity=12), "perplexity: .*12"),
     ("latent.embed", "a perplexity of 0"): (lambda: latent.embed(Z, "tsne", perplexity=0), "perplexity: .*got 0"),
     ("latent.knn_purity", "labels of others"): (lambda: latent.knn_purity(Z, LABELS[:5]), "y: expected 12"),
+    ("latent.knn_purity", "missing labels"): (lambda: latent.knn_purity(Z, [NAN] * 12, k=3), "y: .*missing"),
+    ("latent.knn_purity", "no labels"): (lambda: latent.knn_purity(Z, [None] * 12, k=3), "y: .*missing"),
+    ("latent.knn_purity", "dates"): (lambda: latent.knn_purity(Z, np.full(12, "NaT", "M8[ns]"), k=3), "y: .*missing"),
+    ("latent.knn_purity", "masked labels"): (lambda: latent.knn_purity(Z, np.ma.masked_less(LABELS, 1), k=3), "y: "),
     ("latent.knn_purity", "too many neighbours"): (lambda: latent.knn_purity(Z, LABELS, k=12), "k: .*12"),
     ("conformal.p_values", "no calibration"): (lambda: conformal.p_values([], [0.0]), "calibration: "),
+    ("conformal.p_values", "ragged"): (lambda: conformal.p_values([[1], [1, 2]], [0.0]), "calibration: .*sizes"),
+    ("conformal.p_values", "masked"): (lambda: conformal.p_values([0.0], np.ma.masked_less([0, 1], 1)), "scores: "),
     ("conformal.p_values", "NaN"): (lambda: conformal.p_values([0.0], [NAN]), "scores: .*finite"),
     ("conformal.conformal_threshold", "too few"): (
         lambda: conformal.conformal_threshold([1.0] * 5),
@@ -170,6 +183,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("networks.mlp_decoder", "a fraction"): (lambda: decoder(latent_dim=2.5), "latent_dim: .*2.5"),
     ("networks.mlp_decoder", "an unknown likelihood"): (lambda: decoder(likelihood="mse"), "likelihood: .*'mse'"),
     ("networks.conv_encoder", "an empty side"): (lambda: networks.conv_encoder((0, 8, 1), 2), "image_shape: .*0"),
+    ("networks.conv_decoder", "no stage"): (lambda: networks.conv_decoder(2, SHAPE, filters=()), "filters: "),
     ("networks.conv_decoder", "an odd side"): (lambda: networks.conv_decoder(2, (9, 8, 1)), r"image_shape: .*9"),
     ("Autoencoder", "two outputs"): (lambda: Autoencoder(encoder(), decoder()), "encoder: "),
     ("Autoencoder", "not a model"): (lambda: Autoencoder(np.mean, decoder()), "encoder: "),
@@ -193,6 +207,7 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("BetaSchedule", "no epoch"): (lambda: BetaSchedule.linear(0), "epochs: .*0"),
     ("BetaSchedule", "a ramp beyond its period"): (lambda: BetaSchedule.cyclical(4, ramp=2), "ramp: .*2"),
     ("VAEDetector", "an unknown score"): (new(criterion="mse"), "criterion: .*'mse'"),
+    ("VAEDetector", "a list for a likelihood"): (new(likelihood=[]), r"likelihood: .*\[\]"),
     ("VAEDetector", "an unknown likelihood"): (new(likelihood="poisson"), "likelihood: .*'poisson'"),
     ("VAEDetector", "contamination over a half"): (new(contamination=0.7), "contamination: .*0.7"),
     ("VAEDetector", "no epoch"): (new(epochs=0), "epochs: .*0"),
@@ -205,11 +220,15 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("plots.image_grid", "titles of others"): (lambda: plots.image_grid(X, titles=["a"]), "titles: expected 12"),
     ("plots.image_grid", "no column"): (lambda: plots.image_grid(X, columns=0), "columns: .*0"),
     ("plots.reconstructions", "nothing"): (lambda: plots.reconstructions({}), "rows: "),
+    ("plots.reconstructions", "a list"): (lambda: plots.reconstructions([X, X]), "rows: .*list"),
     ("plots.manifold", "no grid"): (lambda: plots.manifold(X, Z), "images, z: "),
     ("plots.latent_scatter", "three dimensions"): (lambda: plots.latent_scatter(ROWS), "z: "),
     ("plots.latent_scatter", "fractions as labels"): (lambda: plots.latent_scatter(Z, LABELS / 2), "y: "),
     ("plots.latent_scatter", "no point"): (lambda: plots.latent_scatter(Z, most=0), "most: .*0"),
     ("plots.spectrum", "NaN"): (lambda: plots.spectrum([1.0, NAN]), "values: .*finite"),
+    ("plots.spectrum", "a threshold as text"): (lambda: plots.spectrum([1, 2], threshold="a"), "threshold: .*'a'"),
+    ("plots.curves", "a list"): (lambda: plots.curves([1, 2], [1, 2]), "series: .*list"),
+    ("plots.histograms", "a list"): (lambda: plots.histograms([1.0, 2.0]), "samples: .*list"),
     ("plots.curves", "unequal lengths"): (lambda: plots.curves([1, 2], {"PCA": [1.0]}), "PCA: expected 2"),
     ("plots.curves", "no series"): (lambda: plots.curves([1, 2], {}), "series: "),
     ("plots.training_curves", "an empty record"): (lambda: plots.training_curves({}), "history: "),
@@ -218,6 +237,24 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
     ("plots.histograms", "infinite"): (lambda: plots.histograms({"test": [INF]}), "test: .*finite"),
     ("explorer.LatentExplorer", "no model"): (lambda: explorer.LatentExplorer("vae.keras"), "model: .*str"),
     ("explorer.Interpolation", "no model"): (lambda: explorer.Interpolation(decoder(), IMAGE, IMAGE), "model: "),
+    ("explorer.LatentExplorer", "large labels"): (
+        lambda: explorer.LatentExplorer(decoder(), Z, LABELS + 1_700_000_000),
+        "labels: .*1700000000",
+    ),
+    ("explorer.LatentExplorer", "the largest byte"): (
+        lambda: explorer.LatentExplorer(decoder(), Z, np.full(12, 255, np.uint8)),
+        "labels: .*255",
+    ),
+    ("explorer.ThresholdExplorer", "hardly different"): (
+        lambda: explorer.ThresholdExplorer([0.1 + 0.2, 0.3], [0, 1]),
+        "scores: .*different",
+    ),
+    ("explorer.ThresholdExplorer", "text"): (
+        lambda: explorer.ThresholdExplorer([1.0, 2.0], [0, 1], threshold="a"),
+        "threshold: .*'a'",
+    ),
+    ("explorer.KLExplorer", "text"): (lambda: explorer.KLExplorer(mu="1"), "mu: .*−3 to 3, got '1'"),
+    ("explorer.ELBOExplorer", "text"): (lambda: explorer.ELBOExplorer(x="1"), "x: .*−1.5 to 1.5, got '1'"),
     ("explorer.KLExplorer", "beyond the slider"): (lambda: explorer.KLExplorer(mu=9), "mu: .*9"),
     ("explorer.ELBOExplorer", "no noise"): (lambda: explorer.ELBOExplorer(noise=0), "noise: .*0"),
     ("explorer.ThresholdExplorer", "one class"): (lambda: explorer.ThresholdExplorer([1.0, 2], [0, 0]), "labels: "),
@@ -229,6 +266,14 @@ CALLS: dict[tuple[str, str], tuple[Callable[[], Any], str]] = {
 VERBS: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
     ("VAE.fit", "no images"): (lambda m: m.fit(X[:0]), "x: .*none"),
     ("VAE.fit", "a batch of 0"): (lambda m: m.fit(X, batch_size=0, verbose=0), "batch_size: .*0"),
+    ("VAE.fit", "nothing"): (lambda m: m.fit(None), "x: .*NoneType"),
+    ("VAE.fit", "a tuple"): (lambda m: m.fit((X,)), "x: .*tuple"),
+    ("VAE.fit", "an empty tuple"): (lambda m: m.fit(X, validation_data=(), verbose=0), "validation_data: .*NoneType"),
+    ("VAE.fit", "validation every 0"): (lambda m: m.fit(X, validation_data=X, validation_freq=0), "validation_freq: "),
+    ("VAE.fit", "huge weights"): (lambda m: m.fit(X, sample_weight=np.full(12, 1e30)), "sample_weight: .*1e.06"),
+    ("VAE.predict", "a tuple with NaN"): (lambda m: m.predict((at(X, NAN),)), "x: .*tuple"),
+    ("VAE.evaluate", "half a step"): (lambda m: m.evaluate(X, steps=2.5), "steps: .*2.5"),
+    ("VAE.evaluate", "a batch of 0"): (lambda m: m.evaluate(X, batch_size=0), "batch_size: .*0"),
     ("VAE.fit", "epochs below 0"): (lambda m: m.fit(X, epochs=-1, verbose=0), "epochs: .*-1"),
     ("VAE.fit", "half an epoch"): (lambda m: m.fit(X, epochs=0.5, verbose=0), "epochs: .*0.5"),
     ("VAE.fit", "weights of others"): (lambda m: m.fit(X, sample_weight=np.ones(3)), "sample_weight: .*12"),
@@ -261,6 +306,14 @@ FITTED: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
     ("VAEDetector.decision_function", "infinite"): (lambda d: d.decision_function(at(ROWS, INF)), "infinity"),
     ("VAEDetector.predict", "other columns"): (lambda d: d.predict(ROWS[:, :2]), "2 features.*3 features"),
     ("VAEDetector.explain", "one row, flat"): (lambda d: d.explain(ROWS[0]), "1D array|X: "),
+    ("VAEDetector.fit", "dates"): (lambda d: VAEDetector().fit(np.full((9, 2), "NaT", "M8[s]")), "X: .*dates"),
+    ("VAEDetector.fit", "a table with dates"): (
+        lambda d: VAEDetector().fit(pd.DataFrame({"a": range(3), "b": pd.to_datetime(["2020-01-01"] * 3)})),
+        "X: .*dates",
+    ),
+    ("VAEDetector.fit", "masked"): (lambda d: VAEDetector().fit(np.ma.masked_less(ROWS, 0)), "X: .*masked"),
+    ("VAEDetector.fit", "an int beyond float64"): (lambda d: VAEDetector().fit([[10**400, 1], [1, 2]]), "X: "),
+    ("VAEDetector.calibrate", "per cent"): (lambda d: d.calibrate(ROWS, alpha=5), "alpha: .*5"),
     ("VAEDetector.score_samples", "no images"): (lambda d: d.score_samples(np.empty((0, 0, 0, 0))), "0 sample"),
     ("VAEDetector.score_samples", "a sum of inf and −inf"): (
         lambda d: d.score_samples([[INF, -1.7e308, -1.7e308]] * 9),
@@ -363,6 +416,20 @@ def finite_or_refused(call: Callable[[], Any], *names: str) -> None:
         refusal = str(error)
     assert refusal is None or refusal.startswith(names)
     assert all(np.all(np.isfinite(part)) for part in (result if isinstance(result, tuple) else (result,)))
+
+
+def test_numbers_of_numpys_kind_are_numbers() -> None:
+    """Which every grid of settings holds; Keras refuses them, and a byte of 100 passes and 4 rows overflows."""
+    shape = tuple(np.array(SHAPE, np.uint8))
+    networks.mlp_encoder(shape, np.int64(2), (np.int64(4),))
+    networks.conv_decoder(np.uint8(2), shape, (np.uint8(4),))
+    settings = {"epochs": 100, "batch_size": 4, "latent_dim": 2, "draws": 3, "patience": 2}
+    plain, of_numpy = (
+        VAEDetector(**{k: kind(v) for k, v in settings.items()}, hidden=(kind(4),), random_state=0).fit(ROWS)
+        for kind in (int, np.uint8)
+    )
+    assert plain.n_iter_ == of_numpy.n_iter_
+    np.testing.assert_array_equal(plain.score_samples(ROWS), of_numpy.score_samples(ROWS))
 
 
 @given(x=like(3, *SHAPE))

@@ -34,6 +34,11 @@ def _has_an_arc(a: Any, b: Any) -> bool:
 # ------------------------------------------------------------------------------------------------------ grid
 
 
+def test_a_grid_without_room_is_refused_before_the_work() -> None:
+    with pytest.raises(MemoryError):
+        latent.grid(10**9)
+
+
 def test_grid_points_stand_for_equal_shares_of_the_prior() -> None:
     """Seen through the normal's distribution function the grid is even: side² cells of the same probability."""
     z = latent.grid(7)

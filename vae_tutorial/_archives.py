@@ -37,7 +37,8 @@ LARGEST_DOWNLOAD = 64 * 2**20  # bytes
 def naming(path: Path) -> Iterator[None]:
     """Turn every error that reading a damaged file can end in into a ValueError with the file's name."""
     packed = (EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-    parsed = (ValueError, TypeError, RuntimeError, MemoryError, tokenize.TokenError)  # a header is a Python literal
+    # A header is a Python literal, which is parsed.
+    parsed = (ValueError, TypeError, RuntimeError, MemoryError, LookupError, tokenize.TokenError)
     try:
         yield
     except (OSError, *packed, *parsed) as problem:

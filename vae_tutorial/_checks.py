@@ -21,12 +21,14 @@ def described(x: Any) -> str:
 
 def numbers(name: str, x: Any, what: str) -> NDArray[Any]:
     """``x`` as an array of real numbers or booleans, of any shape and of its own dtype."""
-    if keras.ops.is_tensor(x):
-        x = keras.ops.convert_to_numpy(x)  # from a device, and out of a gradient
-    try:
-        x = np.asarray(x)
+    if np.ma.is_masked(x):
+        raise ValueError(f"{name}: expected {what} that are all there, got masked ones {described(x)}.")
+    try:  # a tensor comes from a device, and out of a gradient
+        x = keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else np.asarray(x)
     except ValueError:
         raise TypeError(f"{name}: expected {what} as numbers, got rows of different sizes.") from None
+    except (TypeError, RuntimeError) as error:  # sparse tensors; lists of tensors that carry gradients
+        raise TypeError(f"{name}: expected {what} as numbers, got a {type(x).__name__}: {error}") from error
     if x.dtype.name == "bfloat16":  # which is no number to NumPy
         x = x.astype(np.float32)
     if x.dtype.kind not in "fiub":
@@ -47,7 +49,7 @@ def array(name: str, x: Any, shape: Sequence[int | None], what: str, far: float 
         raise ValueError(f"{name}: expected at least one row of {what}, got none {described(x)}.")
     if x.size == 0:
         raise ValueError(f"{name}: expected {what} with something in them, got {described(x)}.")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes infinite: refused below
         single = x.astype(np.float32, copy=False)
     low, high = float(single.min()), float(single.max())  # no temporary of x's size
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -68,12 +70,13 @@ def codes(name: str, z: Any, shape: Sequence[int | None], what: str = "codes") -
 
 def pixels(name: str, x: Any, shape: Sequence[int | None], bounded: bool = True) -> NDArray[np.float32]:
     """Images as a float32 array (n, *shape), in [0, 1] where ``bounded``."""
-    given, x = x, array(name, x, shape, "images", far=float("inf") if bounded else FAR)
+    given = numbers(name, x, "images")
+    x = array(name, given, shape, "images", far=float("inf") if bounded else FAR)
     low, high = float(x.min()), float(x.max())
     if bounded and (low < 0 or high > 1):
         worst = f"values up to {high}" if high > 1 else f"values down to {low}"
         hint = " Divide by 255, or load with datasets.load()." if 1 < high <= 255 and low >= 0 else ""
-        raise ValueError(f"{name}: pixels must lie in [0, 1], got {worst} {described(np.asarray(given))}.{hint}")
+        raise ValueError(f"{name}: pixels must lie in [0, 1], got {worst} {described(given)}.{hint}")
     return x
 
 
@@ -86,8 +89,12 @@ def count(name: str, value: Any, least: int = 1) -> int:
 
 def number(name: str, value: Any, least: float = 0.0, most: float = float("inf")) -> float:
     """``value`` as a finite float from ``least`` to ``most``."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < float("inf"):
+    try:
+        found = float(value) if isinstance(value, Real) and not isinstance(value, bool) else float("nan")
+    except OverflowError:  # an int of hundreds of digits
+        found = float("inf")
+    if not least <= found < float("inf"):
         raise ValueError(f"{name}: expected a finite number of at least {least:g}, got {value!r}.")
-    if float(value) > most:
+    if found > most:
         raise ValueError(f"{name}: expected a number of at most {most:g}, got {value!r}.")
-    return float(value)
+    return found

@@ -71,18 +71,27 @@ class LimitedBatches(Batches):
         seed, step = self.clock()
         whole = super().__len__()
         self.first = step % whole
-        passes = range(step - self.first, step + self.steps, whole)
-        self.orders = [np.random.default_rng([seed, p]).permutation(len(self.order)) for p in passes]
-        if not self.shuffle:
-            self.orders = [self.order] * len(passes)
+        self.begun = seed, step - self.first
+        self.latest = -1, self.order  # the order of one pass, which is drawn when its first batch is asked for
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, i: int) -> tuple[NDArray[Any], ...]:
         p, i = divmod(self.first + i, super().__len__())
-        rows = self.orders[p][i * self.batch_size : (i + 1) * self.batch_size]
+        rows = self._order(p)[i * self.batch_size : (i + 1) * self.batch_size]
         return tuple(a[rows] for a in self.arrays)
+
+    def _order(self, p: int) -> NDArray[np.int64]:
+        """Of the images in the epoch's p-th pass over them."""
+        if not self.shuffle:
+            return self.order
+        drawn, order = self.latest
+        if drawn != p:
+            seed, step = self.begun
+            order = np.random.default_rng([seed, step + p * super().__len__()]).permutation(len(self.order))
+            self.latest = p, order
+        return order
 
 
 def common_uniforms(k: int, d: int, *seed: int) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
+import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -133,22 +134,24 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             size = max(size, 1)
         held_out, training = order[:size], order[size:]
         self._fit_scale(X, training)
+        hidden, batch_size = tuple(int(units) for units in self.hidden), int(self.batch_size)  # of NumPy's kind, too
         self._make = _shared.Make(
-            X.shape[1], self.latent_dim, tuple(self.hidden), self.likelihood, self.batch_size, self.learning_rate
+            X.shape[1], int(self.latent_dim), hidden, self.likelihood, batch_size, float(self.learning_rate)
         )
         trained = _shared.train(
             self._make,
             self._scaled(X, training),
             self._scaled(X, held_out) if size else None,
-            epochs=self.epochs,
-            patience=self.patience,
-            draws=self.draws,
+            epochs=int(self.epochs),
+            patience=int(self.patience),
+            draws=int(self.draws),
             seed=seed,
             verbose=self.verbose,
         )
         self._seed, self._weights = seed, trained.weights
         self.n_iter_, self.validation_elbo_ = trained.passes, trained.validation_elbo
-        scores = self._score(X)
+        with np.errstate(invalid="ignore"):  # of weights that diverged, which is said below
+            scores = self._score(X)
         if not np.isfinite(scores).all():
             raise ValueError(f"learning_rate: training diverged with {self.learning_rate:g}. Take a smaller one.")
         self.offset_ = float(np.percentile(scores, 100.0 * self.contamination))
@@ -165,6 +168,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         ``calibration_.rate`` is the law of the rate that one set gives. See ``vae_tutorial.conformal``.
         Raises ValueError where n < 1/alpha − 1: too few rows for such a promise.
         """
+        conformal.fraction("alpha", alpha, 1.0)  # before the work
         scores = self.score_samples(X)
         self.calibration_ = conformal.conformal_threshold(scores, alpha)
         self.offset_, self._calibration_scores = self.calibration_.offset, scores
@@ -207,7 +211,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         scores. "iwae" is the logarithm of a mean and has no such parts: what comes is the ELBO's, from the same draws.
         """
         check_is_fitted(self)
-        parts = _shared.parts(self._make, self._weights, self._scaled(self._rows(X)), self.draws, self._seed)
+        parts = _shared.parts(self._make, self._weights, self._scaled(self._rows(X)), int(self.draws), self._seed)
         distortion = parts.error if self.criterion == "reconstruction" else parts.distortion
         return Explanation(distortion.reshape(np.shape(X)), parts.rate)
 
@@ -233,7 +237,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             ("criterion", self.criterion, SCORES),
             ("likelihood", self.likelihood, likelihoods.BY_NAME),
         ):
-            if value not in known:
+            if not isinstance(value, str) or value not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}.")
         if self.standardize and likelihoods.get(self.likelihood).bounded:
             raise ValueError(
@@ -253,14 +257,22 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     def _rows(self, X: ArrayLike, reset: bool = False) -> Float:
         """``X`` as rows (n, p), checked by scikit-learn: finite numbers, as many columns as in ``fit``, their names."""
-        if isinstance(X, list | tuple):
+        if keras.ops.is_tensor(X) or np.ma.is_masked(X):
+            X = _checks.numbers("X", X, "rows")
+        elif isinstance(X, list | tuple):
             X = np.asarray(X)
+        dtypes = np.ravel(np.asarray(getattr(X, "dtypes", getattr(X, "dtype", None)), object))  # a table has several
+        if any(getattr(dtype, "kind", "") in ("m", "M") for dtype in dtypes):  # scikit-learn counts their nanoseconds
+            raise TypeError("X: expected numbers, got dates or durations. Take differences, in a unit of your choice.")
         if getattr(X, "ndim", 2) == 4:  # images
             n, *shape = np.shape(X)
             X = np.reshape(X, (n, math.prod(shape)))  # NumPy's −1 would not do for no images
         kinds = [np.float64, np.float32]  # what comes in half the room is not doubled
-        with np.errstate(invalid="ignore"):  # scikit-learn looks for inf in the sum, where inf − inf draws a warning
-            rows = validate_data(self, X, dtype=kinds, reset=reset, ensure_min_samples=2 if reset else 1)
+        try:
+            with np.errstate(invalid="ignore", over="ignore"):  # scikit-learn looks for inf in the sum: inf − inf
+                rows = validate_data(self, X, dtype=kinds, reset=reset, ensure_min_samples=2 if reset else 1)
+        except OverflowError as error:  # ints of hundreds of digits
+            raise ValueError(f"X: expected finite numbers, got one beyond float64: {error}.") from None
         if likelihoods.get(self.likelihood).bounded and not (rows.min() >= 0 and rows.max() <= 1):
             raise ValueError(
                 f"X: the {self.likelihood} likelihood is for values in [0, 1], got {rows.min():g} to {rows.max():g}. "
@@ -298,8 +310,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     def _score_chunk(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         if self.criterion == "iwae":
-            return _shared.log_likelihood(self._make, self._weights, x, self.draws, self._seed)
-        parts = _shared.parts(self._make, self._weights, x, self.draws, self._seed)
+            return _shared.log_likelihood(self._make, self._weights, x, int(self.draws), self._seed)
+        parts = _shared.parts(self._make, self._weights, x, int(self.draws), self._seed)
         if self.criterion == "reconstruction":
             return -parts.error.sum(axis=1)
         distortion = parts.distortion.sum(axis=1)

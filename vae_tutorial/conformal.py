@@ -90,10 +90,8 @@ def fraction(name: str, value: Any, most: float) -> float:
 
 
 def _scores(name: str, scores: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(scores)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected scores as numbers, got dtype {array.dtype}.")
-    array = array.astype(np.float64)
+    with np.errstate(over="ignore"):  # what float64 cannot hold becomes infinite, and is refused below
+        array = _checks.numbers(name, scores, "scores").astype(np.float64)
     if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
         raise ValueError(f"{name}: expected at least one finite score, as an array (n,), got shape {array.shape}.")
     return array

@@ -142,12 +142,15 @@ def load(name: str | os.PathLike[str] | None = None) -> Dataset:
     if name is None:
         name = os.environ.get("VAE_TUTORIAL_DATASET") or "auto"
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(".npz")):
-        return _own(Path(name).expanduser())
+        try:
+            return _own(Path(name).expanduser())
+        except RuntimeError as error:  # of ~somebody whom the system does not know
+            raise ValueError(f"name: {error} {name!r}") from None
     if name == "digits":
         return _digits()
     if name == "auto":
         return _auto()
-    if name in PUBLIC:
+    if isinstance(name, str) and name in PUBLIC:
         data, _, failures = _public(name)
         if data:
             return data

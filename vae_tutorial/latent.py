@@ -8,6 +8,8 @@ Codes lie within ±1e6, as ``decode`` takes them; ValueError otherwise.
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -33,14 +35,15 @@ def grid(side: int = 15, extent: float | None = None) -> Codes:
         ValueError: ``side`` < 2, or ``extent`` not positive.
     """
     side = count("side", side, least=2)
+    points = np.empty((side, side, 2), np.float32)  # first: what there is no room for takes long, too
     if extent is None:
         values = np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)])
-    elif number("extent", extent, most=FAR) > 0:
-        values = np.linspace(-extent, extent, side)
+    elif (half := number("extent", extent, most=FAR)) > 0:
+        values = np.linspace(-half, half, side)
     else:
         raise ValueError(f"extent: expected a positive number, got {extent!r}.")
-    across, up = np.meshgrid(values, values[::-1])
-    return np.stack([across.ravel(), up.ravel()], axis=1).astype(np.float32)
+    points[..., 0], points[..., 1] = values, values[::-1, None]
+    return points.reshape(-1, 2)
 
 
 def lerp(a: ArrayLike, b: ArrayLike, steps: int = 9) -> Codes:
@@ -175,7 +178,7 @@ def embed(z: ArrayLike, method: Literal["pca", "tsne"] = "pca", seed: int = 0, p
         ValueError: an unknown method, fewer than two dimensions, fewer than three points, or for t-SNE no
             more points than ``perplexity``.
     """
-    z = _codes(z, least=3)
+    z, seed = _codes(z, least=3), count("seed", seed, least=0)
     if z.shape[1] < 2:
         raise ValueError(f"z: expected codes of at least two dimensions, got {described(z)}. Draw a histogram.")
     if method == "pca":
@@ -188,7 +191,9 @@ def embed(z: ArrayLike, method: Literal["pca", "tsne"] = "pca", seed: int = 0, p
 
         if not 0 < number("perplexity", perplexity) < len(z):
             raise ValueError(f"perplexity: expected between 0 and the number of points, {len(z)}, got {perplexity}.")
-        points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
+        if (spread := float(np.ptp(z, axis=0).max())) < 1e-9:  # of distances that round to 0 it can't make any sense
+            raise ValueError(f"z: expected codes that differ, got a spread of {spread:g} {described(z)}.")
+        points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed % 2**32).fit_transform(z)
     else:
         raise ValueError(f"method: expected 'pca' or 'tsne', got {method!r}.")
     return array("z", points, (2,), "embedded codes")
@@ -208,16 +213,23 @@ def knn_purity(z: ArrayLike, y: ArrayLike, k: int = 10) -> float:
     from sklearn.neighbors import NearestNeighbors
 
     z = _codes(z, least=2)
+    missing = np.ma.is_masked(y)
     try:
         y = np.asarray(y)  # names of classes, too
     except ValueError:
         raise TypeError(f"y: expected {len(z)} labels, got rows of different sizes.") from None
     if y.shape != z.shape[:1]:
         raise ValueError(f"y: expected {len(z)} labels, got {described(y)}.")
+    if missing or y.dtype.kind in "mM" or not all(_is_label(label) for label in y.tolist()):
+        raise ValueError(f"y: expected numbers or names as labels, none of them missing, got {described(y)}.")
     if count("k", k) >= len(z):
         raise ValueError(f"k: expected less than the number of codes, {len(z)}, got {k}.")
     neighbours = NearestNeighbors(n_neighbors=k).fit(z).kneighbors(return_distance=False)  # without the code itself
     return float(np.mean(y[neighbours] == y[:, None]))
+
+
+def _is_label(label: Any) -> bool:
+    return isinstance(label, str | bytes) or (isinstance(label, Real) and not math.isnan(label))
 
 
 def _codes(z: Any, name: str = "z", least: int = 1) -> Codes:

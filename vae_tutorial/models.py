@@ -284,15 +284,19 @@ class Autoencoder(keras.Model):
                 "losses would be added up. Several devices train one model with JAX and keras.distribution."
             )
         _checks.count("epochs", kwargs.get("epochs", 1), least=0)  # Keras makes none of fewer, and says nothing
+        _counts(kwargs, "validation_steps", "validation_batch_size", "validation_freq")
         if validation_data is not None:
-            images, *rest = validation_data if isinstance(validation_data, tuple) else (validation_data,)
-            if _is_array(images):
+            images, *rest = (validation_data or (None,)) if isinstance(validation_data, tuple) else (validation_data,)
+            if not _is_array(images):
+                _data_set("validation_data", images)
+            else:
                 images = self._pixels("validation_data", images)
                 if len(rest) == 2 and rest[1] is not None:
                     weights = _weights("validation_data", rest[1], len(images))
                     rest = [weights, weights]  # Keras drops weights that come without a y; the model ignores it
             validation_data = (images, *rest)
         if not _is_array(x):
+            _data_set("x", x)
             given = {"batch_size": batch_size, "shuffle": shuffle, "sample_weight": sample_weight}
             with self._whole_executions(kwargs.get("steps_per_epoch"), kwargs.get("validation_steps")):
                 return super().fit(
@@ -325,7 +329,10 @@ class Autoencoder(keras.Model):
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Keras's ``evaluate``: loss and metrics in nats per image, exact over batches of any size."""
-        if _is_array(x) and not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
+        _counts({**kwargs, "batch_size": batch_size}, "batch_size", "steps")
+        if not _is_array(x):
+            _data_set("x", x)
+        elif not kwargs.get("_use_cached_eval_dataset"):  # fit has checked its validation data
             x = self._pixels("x", x)
             if kwargs.get("sample_weight") is not None:
                 y = kwargs["sample_weight"] = _weights("sample_weight", kwargs["sample_weight"], len(x))  # as in fit
@@ -334,8 +341,10 @@ class Autoencoder(keras.Model):
 
     def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Keras's ``predict``: the reconstructions."""
+        _counts({**kwargs, "batch_size": batch_size}, "batch_size", "steps")
+        x = self._pixels("x", x) if _is_array(x) else _data_set("x", x)
         with self._whole_executions(kwargs.get("steps")):
-            return super().predict(self._pixels("x", x) if _is_array(x) else x, batch_size, **kwargs)
+            return super().predict(x, batch_size, **kwargs)
 
     def restart(self, fresh: Autoencoder) -> None:
         """Become ``fresh``, an untrained model of the same make, without being compiled again.
@@ -712,14 +721,28 @@ def _make(config: Any) -> Any:
     return [_make(part) for part in config] if isinstance(config, (list, tuple)) else config
 
 
+def _counts(given: dict[str, Any], *names: str) -> None:
+    """Of Keras's settings, those that must be whole numbers of at least 1 where they are given."""
+    for name in names:
+        if given.get(name) is not None:
+            _checks.count(name, given[name])
+
+
 def _is_array(x: Any) -> bool:
     """Whether ``x`` is an array or a tensor, and no data set or iterator."""
     return (hasattr(x, "shape") and hasattr(x, "dtype")) or isinstance(x, list)
 
 
+def _data_set(name: str, x: Any) -> Any:
+    """``x``, unless it is plainly no data set: Keras's own words for that name no argument."""
+    if x is None or isinstance(x, (str, bytes, dict, tuple, set, int, float)):
+        raise TypeError(f"{name}: expected images as an array (n, h, w, c), or a data set, got {type(x).__name__}.")
+    return x
+
+
 def _weights(name: str, weights: Any, n: int) -> Array:
     """A weight for each of n images, (n,): none negative, and not all zero."""
-    weights = _checks.array(name, weights, (), "weights")
+    weights = _checks.array(name, weights, (), "weights", _checks.FAR)
     if len(weights) != n:
         raise ValueError(f"{name}: expected weights for each of {n} images, got {len(weights)}.")
     if weights.min() < 0.0 or not weights.max() > 0.0:

@@ -54,7 +54,7 @@ def mlp_encoder(
 
     Raises ValueError for an image shape that is not (h, w, c), or sizes below 1.
     """
-    _check(image_shape, latent_dim, hidden)
+    image_shape, latent_dim, hidden = _checked(image_shape, latent_dim, hidden)
     init = _initializers(seed)
     x = inputs = keras.Input(image_shape, name="image")
     h = layers.Flatten(LAST)(x)
@@ -78,7 +78,7 @@ def mlp_decoder(
 
     Raises ValueError for an image shape that is not (h, w, c), sizes below 1, or an unknown likelihood.
     """
-    _check(image_shape, latent_dim, hidden)
+    image_shape, latent_dim, hidden = _checked(image_shape, latent_dim, hidden)
     init = _initializers(seed)
     h = inputs = keras.Input((latent_dim,), name="code")
     for units in hidden:
@@ -100,7 +100,7 @@ def conv_encoder(
 
     Raises ValueError for an image shape that is not (h, w, c), or sizes below 1.
     """
-    _check(image_shape, latent_dim, filters)
+    image_shape, latent_dim, filters = _checked(image_shape, latent_dim, filters)
     init = _initializers(seed)
     h = inputs = keras.Input(image_shape, name="image")
     for n in filters:
@@ -123,7 +123,9 @@ def conv_decoder(
     Upsampling before a convolution leaves no checkerboard; strided transposed convolutions do (Odena et al., 2016).
     Raises ValueError for an image whose sides don't halve ``len(filters)`` times, sizes below 1, an unknown likelihood.
     """
-    _check(image_shape, latent_dim, filters)
+    image_shape, latent_dim, filters = _checked(image_shape, latent_dim, filters)
+    if not filters:
+        raise ValueError("filters: expected at least one stage, got none.")
     height, width, channels = image_shape
     scale = 2 ** len(filters)
     if height % scale or width % scale:
@@ -161,13 +163,14 @@ def _initializers(seed: int) -> Iterator[keras.Initializer]:
     return (keras.initializers.GlorotUniform(seed=(1000 * seed + i) % (2**31 - 1)) for i in count())
 
 
-def _check(image_shape: ImageShape, latent_dim: int, widths: Sequence[int]) -> None:
+def _checked(
+    image_shape: ImageShape, latent_dim: int, widths: Sequence[int]
+) -> tuple[ImageShape, int, tuple[int, ...]]:
+    """The three, as Python's own numbers: Keras refuses NumPy's."""
     if not isinstance(image_shape, Sequence) or len(image_shape) != 3:
         raise ValueError(f"image_shape: expected (height, width, channels), got {image_shape}.")
-    for size in image_shape:
-        checked_count("image_shape", size)
-    checked_count("latent_dim", latent_dim)
+    height, width, channels = (checked_count("image_shape", size) for size in image_shape)
+    latent_dim = checked_count("latent_dim", latent_dim)
     if not isinstance(widths, Sequence):
         raise ValueError(f"hidden layers or filters: expected a sequence of sizes, one a layer, got {widths!r}.")
-    for width in widths:
-        checked_count("hidden layers or filters", width)
+    return (height, width, channels), latent_dim, tuple(checked_count("hidden layers or filters", n) for n in widths)

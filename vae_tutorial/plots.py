@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from vae_tutorial._checks import array, count, described, numbers
+from vae_tutorial._checks import FAR, array, count, described, number, numbers
 
 PAPER, INK, GREY, FAINT = "#fcfcfa", "#22262b", "#a9aba7", "#d9dad6"
 WIDTH = 5.6  # inches, of every figure: on a phone (390 pixels) type is then 9 to 11 pixels high
@@ -113,6 +113,7 @@ def reconstructions(rows: Mapping[str, ArrayLike], columns: int = 8, ax: Axes | 
     The first ``columns`` of each row are shown.
     """
     columns = count("columns", columns)
+    _mapping("rows", rows)
     if not rows:
         raise ValueError("rows: expected at least one name with its images, got none.")
     return _tiles([_images(name, x)[:columns] for name, x in rows.items()], [[name] for name in rows], False, ax)
@@ -148,6 +149,7 @@ def manifold(images: ArrayLike, z: ArrayLike, ax: Axes | None = None) -> Axes:
 
 def _medoid(points: NDArray[Any]) -> NDArray[Any]:
     """The point with the least sum of distances to the others: (n, 2) -> (2,)."""
+    points = points.astype(np.float64)
     distances = np.linalg.norm(points[:, None] - points, axis=2)
     return points[distances.sum(axis=1).argmin()]
 
@@ -210,6 +212,8 @@ def spectrum(values: ArrayLike, threshold: float | None = None, log: bool = Fals
     Bars above ``threshold`` are full, the others hollow.
     """
     v = np.sort(array("values", values, (), "numbers"))[::-1]
+    if threshold is not None:
+        threshold = number("threshold", threshold)
     ax = _axes(ax, 2.8)
     full = v > (-np.inf if threshold is None else threshold)
     at = np.arange(1, len(v) + 1)
@@ -245,6 +249,7 @@ def curves(
     With ``log`` the axis is logarithmic, and marked at ``x`` itself. Where a value is NaN, a line has a gap.
     """
     x = array("x", x, (), "numbers")
+    _mapping("series", series)
     if not series:
         raise ValueError("series: expected at least one name with its values, got none.")
     runs = {name: np.atleast_2d(numbers(name, values, "values").astype(float)) for name, values in series.items()}
@@ -344,6 +349,7 @@ def histograms(samples: Mapping[str, ArrayLike], xlabel: str = "", bins: int = 4
 
     >>> histograms({"training": scores, "test": others})           # each (n,), any n -> Axes
     """
+    _mapping("samples", samples)
     values = {name: array(name, v, (), "numbers") for name, v in samples.items()}
     if not values:
         raise ValueError("samples: expected at least one name with its values, got none.")
@@ -381,7 +387,12 @@ def _keep_width(figure: Figure) -> None:
 
 def _images(name: str, images: ArrayLike) -> NDArray[np.float32]:
     x = numbers(name, images, "images")
-    return array(name, x[..., 0] if x.ndim == 4 and x.shape[-1] == 1 else x, (None, None), "images")
+    return array(name, x[..., 0] if x.ndim == 4 and x.shape[-1] == 1 else x, (None, None), "images", FAR)
+
+
+def _mapping(name: str, given: Any) -> None:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name}: expected a mapping, such as a dict, from names, got {type(given).__name__}.")
 
 
 def _gap(width: int) -> int:

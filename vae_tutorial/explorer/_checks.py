@@ -21,10 +21,12 @@ def classes(labels: ArrayLike | None, class_names: Sequence[str] | None, n: int)
     y = numbers("labels", labels, "labels")
     if y.shape != (n,) or y.dtype.kind not in "iu":
         raise ValueError(f"labels: expected {n} whole numbers, one for each row of x, got {described(y)}.")
-    names = [str(i) for i in range(y.max() + 1)] if class_names is None else [str(name) for name in class_names]
-    if y.min() < 0 or y.max() >= min(len(names), len(plots.PALETTE)):
-        most = min(len(names), len(plots.PALETTE)) - 1
-        raise ValueError(f"labels: expected classes from 0 to {most}, got {y.min()} to {y.max()}.")
+    least, most = (int(y.min()), int(y.max())) if n else (0, 0)
+    names = [str(i) for i in range(min(most + 1, len(plots.PALETTE)))] if class_names is None else map(str, class_names)
+    names = list(names)
+    last = min(len(names), len(plots.PALETTE)) - 1
+    if least < 0 or most > last:
+        raise ValueError(f"labels: expected classes from 0 to {last}, got {least} to {most}.")
     return y.astype(np.int64), names
 
 
@@ -42,6 +44,13 @@ def doubles(name: str, x: Any) -> NDArray[np.float64]:
     """Finite numbers (n,) in double precision: in single, a score may miss the threshold that it has set."""
     array(name, x, (), name)
     return np.asarray(keras.ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x).astype(np.float64)
+
+
+def between(name: str, value: Any, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not low <= value <= high:
+        ends = " to ".join(f"{end:.12g}".replace("-", "−") for end in (low, high))
+        raise ValueError(f"{name}: expected a number from {ends}, got {value!r}.")
+    return float(value)
 
 
 def positive(name: str, value: Any) -> float:

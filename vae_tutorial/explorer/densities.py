@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from vae_tutorial import plots
-from vae_tutorial.explorer._checks import positive
+from vae_tutorial.explorer._checks import between, positive
 from vae_tutorial.explorer._stage import Instrument, slider
 
 BLUE, ORANGE = plots.PALETTE[:2]
@@ -26,10 +26,7 @@ class KLExplorer(Instrument):
     script = "kl.js"
 
     def __init__(self, mu: float = 1.0, sigma: float = 0.5) -> None:
-        if not -3 <= mu <= 3:
-            raise ValueError(f"mu: expected a number from −3 to 3, got {mu!r}.")
-        if not 0.05 <= sigma <= 3:
-            raise ValueError(f"sigma: expected a number from 0.05 to 3, got {sigma!r}.")
+        mu, sigma = between("mu", mu, -3, 3), between("sigma", sigma, 0.05, 3)
         sliders = [slider("μ", mu, -3, 3, 0.05), slider("σ", sigma, 0.05, 3, 0.05)]
         super().__init__("KL divergence from the prior", sliders, {})
 
@@ -70,8 +67,7 @@ class ELBOExplorer(Instrument):
     script = "elbo.js"
 
     def __init__(self, x: float = 0.5, slope: float = 2.0, noise: float = 0.3) -> None:
-        if not -1.5 <= x <= 1.5:
-            raise ValueError(f"x: expected a number from −1.5 to 1.5, got {x!r}.")
+        x = between("x", x, -1.5, 1.5)
         if positive("noise", noise) < 0.1:
             raise ValueError(f"noise: expected at least 0.1, got {noise!r}.")
         self.slope, self.noise = positive("slope", slope), noise

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import plots
 from vae_tutorial._checks import described, numbers
-from vae_tutorial.explorer._checks import doubles
+from vae_tutorial.explorer._checks import between, doubles
 from vae_tutorial.explorer._stage import Instrument, slider
 
 MOST_SCORES = 4000
@@ -44,12 +44,11 @@ class ThresholdExplorer(Instrument):
         if not len(self.normal) or not len(self.anomalous):
             raise ValueError(f"labels: expected both 0 and 1, got only {y[0]:g}.")
         low, high = float(s.min()), float(s.max())
-        if low == high:
+        if not high - low > 1e-12 * max(abs(low), abs(high), 1e-18):  # else a slider cannot part them
             raise ValueError(f"scores: expected different values, got {low:.12g} throughout.")
         if threshold is None:
             threshold = float(np.quantile(self.normal, 0.95))
-        if not low <= threshold <= high:
-            raise ValueError(f"threshold: expected a number from {low:.12g} to {high:.12g}, got {threshold!r}.")
+        threshold = between("threshold", threshold, low, high)
         used = len(self.normal) + len(self.anomalous)
         if used < len(s):
             unit = f"{unit}; {used:,} of {len(s):,} scores"
