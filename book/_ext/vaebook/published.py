@@ -42,7 +42,10 @@ class PublishedSources(Results):
 
 
 def figures(results: dict[str, Any]) -> list[tuple[Cell, ...]]:
-    """One line for each figure, under one for its model; the ± is one standard error."""
+    """One line for each figure, under one for its model; the ± is one standard error.
+
+    What is not trained to its end has no difference yet.
+    """
     rows: list[tuple[Cell, ...]] = []
     for row in results.values():
         digits = DIGITS[row["unit"]]
@@ -54,7 +57,7 @@ def figures(results: dict[str, Any]) -> list[tuple[Cell, ...]]:
                     f"{what}, {row['unit']}",
                     "not given" if theirs is None else theirs if row["checked"] else f"{theirs}, not checked",
                     f"{ours:.{digits}f}" + (f" ± {error:.{digits}f}" if error else ""),
-                    "" if theirs is None else difference(ours, theirs),
+                    "" if theirs is None or "partial" in row else difference(ours, theirs),
                 )
             )
     return rows
