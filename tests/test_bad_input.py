@@ -418,6 +418,11 @@ def finite_or_refused(call: Callable[[], Any], *names: str) -> None:
     assert all(np.all(np.isfinite(part)) for part in (result if isinstance(result, tuple) else (result,)))
 
 
+def test_validation_may_come_after_named_epochs(pupil: VAE) -> None:
+    history = pupil.fit(X, epochs=3, validation_data=X, validation_freq=[1, 3], verbose=0).history
+    assert len(history["val_loss"]) == 2
+
+
 def test_numbers_of_numpys_kind_are_numbers() -> None:
     """Which every grid of settings holds; Keras refuses them, and a byte of 100 passes and 4 rows overflows."""
     shape = tuple(np.array(SHAPE, np.uint8))

@@ -284,7 +284,9 @@ class Autoencoder(keras.Model):
                 "losses would be added up. Several devices train one model with JAX and keras.distribution."
             )
         _checks.count("epochs", kwargs.get("epochs", 1), least=0)  # Keras makes none of fewer, and says nothing
-        _counts(kwargs, "validation_steps", "validation_batch_size", "validation_freq")
+        _counts(kwargs, "validation_steps", "validation_batch_size")
+        if not isinstance(kwargs.get("validation_freq"), list):  # of epochs, which Keras takes too
+            _counts(kwargs, "validation_freq")
         if validation_data is not None:
             images, *rest = (validation_data or (None,)) if isinstance(validation_data, tuple) else (validation_data,)
             if not _is_array(images):
