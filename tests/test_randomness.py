@@ -13,7 +13,7 @@ from keras import ops
 from numpy.testing import assert_array_equal
 from scipy import stats
 
-from vae_tutorial._randomness import Batches, LimitedBatches, common_uniforms, row_shifts, shifted_normals
+from vae_tutorial._randomness import Batches, Draw, LimitedBatches, common_uniforms, row_shifts, shifted_normals
 
 
 def normals(uniforms: Any, shifts: Any) -> Any:
@@ -146,3 +146,22 @@ def test_noise_at_the_ends_of_the_interval_is_finite() -> None:
     assert np.isfinite(eps).all()
     assert np.abs(eps).max() < 6  # float32's uniforms are 2^-24 apart
     assert eps[2, 0, 0] == 0.0  # the median
+
+
+def drawn(stream: int, place: float) -> Any:
+    seed = Draw(ops.convert_to_tensor(stream, "int32"), ops.convert_to_tensor(place))
+    return ops.convert_to_numpy(keras.random.normal((3, 4), dtype="float32", seed=seed))
+
+
+@given(st.integers(0, 2**31 - 3), st.integers(0, 2**24))
+def test_a_draw_is_that_of_kerass_generator_at_the_same_place(stream: int, place: int) -> None:
+    generator = keras.random.SeedGenerator(0)
+    generator.state.assign(np.array([stream, place]))
+    expected = ops.convert_to_numpy(keras.random.normal((3, 4), dtype="float32", seed=generator))
+    for kind in (int, float):  # steps are counted in whole numbers, images in floats
+        assert_array_equal(drawn(stream, kind(place)), expected)
+
+
+def test_draws_differ_by_stream_and_by_place() -> None:
+    draws = [drawn(stream, place) for stream in (3, 4_000_000) for place in (0, 1, 50)]
+    assert len(np.unique(draws, axis=0)) == len(draws)

@@ -94,6 +94,22 @@ class LimitedBatches(Batches):
         return order
 
 
+class Draw(keras.random.SeedGenerator):
+    """One draw's seed for ``keras.random``: a place in a stream, two whole numbers known only when the step runs.
+
+    Keras's own generator keeps its place in a variable, which is not saved with a model's weights. On TensorFlow it
+    counts in 64 bits and XLA draws with 32: the conversion makes the 784-400-20 VAE's compiled step 1.4 times as long.
+    """
+
+    def __init__(self, stream: Tensor, place: Tensor) -> None:  # not Keras's: no variable is to be made in a step
+        dtype = "uint32" if keras.backend.backend() == "jax" else "int32"
+        self.pair = ops.stack([ops.cast(stream, dtype), ops.cast(place, dtype)])
+
+    def next(self, ordered: bool = True) -> Tensor:
+        """What ``keras.random`` asks for."""
+        return self.pair
+
+
 def common_uniforms(k: int, d: int, *seed: int) -> NDArray[np.float32]:
     """Uniform noise that all images share, the same on every back end: (k, d)"""
     return np.random.default_rng(seed).random((k, d), dtype=np.float32)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vae_tutorial import _checks, bounds, likelihoods
 from vae_tutorial._files import check_room, replacing
-from vae_tutorial._randomness import Batches, LimitedBatches, noise_tiles, rows_at_a_time, shifted_normals
+from vae_tutorial._randomness import Batches, Draw, LimitedBatches, noise_tiles, rows_at_a_time, shifted_normals
 from vae_tutorial.bounds import Tensor
 from vae_tutorial.likelihoods import Likelihood
 
@@ -524,7 +524,6 @@ class VAE(Autoencoder):
             trainable=False,
             name="streams",
         )
-        self.noise = keras.random.SeedGenerator(0)
 
     # -- what it computes ------------------------------------------------------------------------------------------
 
@@ -532,22 +531,19 @@ class VAE(Autoencoder):
         """The parts of the loss, for images (n, h, w, c) and ``samples`` draws of each image's code."""
         q = posterior(self.encoder, x, training)
         shape = (self.samples, ops.shape(q.mean)[0], self.latent_dim)
-        eps = keras.random.normal(shape, dtype="float32", seed=self._next_noise(training))
+        eps = keras.random.normal(shape, dtype="float32", seed=self._noise(training))
         z = _drawn(q, eps)
         log_likelihood = _log_likelihood(self.decoder, self.likelihood, x, z, training)
         log_weights = log_likelihood + _log_ratio(q, z, eps) if self.objective == "iwae" else None
         return Terms(-log_likelihood, bounds.rate_per_dimension(*q), log_weights)
 
-    def _next_noise(self, training: bool) -> keras.random.SeedGenerator:
-        """A generator whose state follows from (seed, steps) in training, from (seed, images seen) in evaluation.
+    def _noise(self, training: bool) -> Draw:
+        """The next draw's seed follows from (seed, steps) in training, from (seed, images seen) in evaluation.
 
         So an interrupted training continues with the noise that it would have had, and evaluating twice gives the same
-        number. The state of a SeedGenerator alone is not saved with the weights.
+        number.
         """
-        stream, position = (self.streams[0], self.step) if training else (self.streams[1], self.nats.seen)
-        dtype = self.noise.state.dtype
-        self.noise.state.assign(ops.stack([ops.cast(stream, dtype), ops.cast(position, dtype)]))
-        return self.noise
+        return Draw(self.streams[0], self.step) if training else Draw(self.streams[1], self.nats.seen)
 
     def _code(self, x: Tensor, training: bool = False) -> Tensor:
         return posterior(self.encoder, x, training).mean
