@@ -166,8 +166,8 @@ def tensorflow(x: np.ndarray, batch: int, network: str = "mlp") -> Epoch:
 
     def double(x: Any) -> Any:
         side, width = (7, 64) if len(x.shape) == 2 else x.shape[2:]
-        pixels = tf.reshape(x, (-1, side, 1, side, 1, width))
-        return tf.reshape(tf.tile(pixels, (1, 1, 2, 1, 2, 1)), (-1, 2 * side, 2 * side, width))
+        pixels = tf.reshape(x, (-1, side, side, width))
+        return tf.image.resize(pixels, (2 * side, 2 * side), "nearest")  # a tile takes the whole step twice as long
 
     relu = tf.nn.relu
 
